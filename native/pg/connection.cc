@@ -1,0 +1,243 @@
+#include "pg/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <memory>
+
+#include "pg/result.h"
+
+namespace dbbackup {
+
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
+};
+using OptionsPtr = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+struct FreeCancel {
+  void operator()(PGcancel* cancel) const noexcept { PQfreeCancel(cancel); }
+};
+
+constexpr std::size_t kKeptNotices = 100;
+
+/// libpq's messages end in a newline and may have several lines; only the last line of a connection failure names its cause.
+std::string trimmed(const char* text) {
+  std::string message = text == nullptr ? "" : text;
+  while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
+  return message;
+}
+
+void keep_notice(void* notices, const PGresult* result) {
+  auto& kept = *static_cast<std::vector<std::string>*>(notices);
+  if (kept.size() < kKeptNotices) kept.push_back(trimmed(PQresultErrorMessage(result)));
+}
+
+std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+/// A failed connection attempt carries only a text: the server's FATAL message is part of it, its SQLSTATE is not.
+Error connection_error(PGconn* conn) {
+  const std::string message = trimmed(PQerrorMessage(conn));
+  const char* code = code::kConnectionFailed;
+  const auto says = [&](const char* part) { return message.find(part) != std::string::npos; };
+  if (PQconnectionNeedsPassword(conn) != 0 || says("authentication failed") || says("no pg_hba.conf entry") || says("password") ||
+      (says("role \"") && says("does not exist"))) {
+    code = code::kAuthenticationFailed;
+  } else if (says("database \"") && says("does not exist")) {
+    code = code::kDatabaseNotFound;
+  } else if (says("permission denied for database")) {
+    code = code::kPermissionDenied;
+  }
+  return Error(code, message);
+}
+
+std::chrono::milliseconds connect_timeout(PGconn* conn) {
+  const OptionsPtr options(PQconninfo(conn));
+  for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, "connect_timeout") != 0 || option->val == nullptr) continue;
+    int seconds = 0;
+    std::from_chars(option->val, option->val + std::strlen(option->val), seconds);
+    // libpq's rule: zero or negative means no limit, and less than two seconds counts as two.
+    if (seconds > 0) return std::chrono::seconds(std::max(seconds, 2));
+  }
+  return std::chrono::milliseconds{-1};
+}
+
+}  // namespace
+
+void ClearResult::operator()(pg_result* result) const noexcept { PQclear(result); }
+
+Error broken_connection(const Connection& connection) {
+  const std::string message = trimmed(PQerrorMessage(connection.get()));
+  return Error(code::kConnectionLost, message.empty() ? "the connection to the server was lost" : message);
+}
+
+ResultPtr next_result(Connection& connection) {
+  while (PQisBusy(connection.get()) != 0) {
+    connection.stop().wait(PQsocket(connection.get()), POLLIN);
+    if (PQconsumeInput(connection.get()) == 0) throw broken_connection(connection);
+  }
+  return ResultPtr(PQgetResult(connection.get()));
+}
+
+PgFields error_fields(const pg_result* result) {
+  const auto field = [&](int code) { return text_or_empty(PQresultErrorField(result, code)); };
+  PgFields fields;
+  fields.severity = field(PG_DIAG_SEVERITY_NONLOCALIZED);
+  fields.sqlstate = field(PG_DIAG_SQLSTATE);
+  fields.message = field(PG_DIAG_MESSAGE_PRIMARY);
+  fields.detail = field(PG_DIAG_MESSAGE_DETAIL);
+  fields.hint = field(PG_DIAG_MESSAGE_HINT);
+  fields.position = field(PG_DIAG_STATEMENT_POSITION);
+  fields.schema = field(PG_DIAG_SCHEMA_NAME);
+  fields.table = field(PG_DIAG_TABLE_NAME);
+  if (fields.message.empty()) fields.message = trimmed(PQresultErrorMessage(result));
+  return fields;
+}
+
+void Connection::Closer::operator()(pg_conn* conn) const noexcept { PQfinish(conn); }
+
+Connection::Connection(const ConnectionSpec& spec, const Stop& stop) : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {
+  std::vector<const char*> keywords, values;
+  for (const std::string& keyword : spec.keywords) keywords.push_back(keyword.c_str());
+  for (const std::string& value : spec.values) values.push_back(value.c_str());
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+
+  conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 1));
+  if (!conn_) throw Error(code::kConnectionFailed, "out of memory while connecting");
+  PQsetNoticeReceiver(get(), keep_notice, notices_.get());
+
+  const auto timeout = connect_timeout(get());
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (PostgresPollingStatusType status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK; status = PQconnectPoll(get())) {
+    if (status == PGRES_POLLING_FAILED || PQstatus(get()) == CONNECTION_BAD) throw connection_error(get());
+    auto left = std::chrono::milliseconds{-1};
+    if (timeout.count() >= 0) {
+      left = std::max(std::chrono::milliseconds{0}, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
+    }
+    if (stop.wait(PQsocket(get()), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, left) == 0) {
+      throw Error(code::kConnectionFailed, "the server did not answer within connect_timeout");
+    }
+  }
+  if (PQsetnonblocking(get(), 1) != 0) throw broken_connection(*this);
+}
+
+void Connection::wait_flushed() {
+  for (int pending = PQflush(get()); pending != 0; pending = PQflush(get())) {
+    if (pending < 0) throw broken_connection(*this);
+    if ((stop_->wait(PQsocket(get()), POLLIN | POLLOUT) & POLLIN) != 0 && PQconsumeInput(get()) == 0) throw broken_connection(*this);
+  }
+}
+
+QueryResult Connection::collect() {
+  wait_flushed();
+  QueryResult last;
+  std::optional<Error> first_error;
+  for (;;) {
+    const ResultPtr result = next_result(*this);
+    if (!result) break;
+    switch (PQresultStatus(result.get())) {
+      case PGRES_TUPLES_OK: {
+        const int columns = PQnfields(result.get());
+        const int rows = PQntuples(result.get());
+        last = {};
+        for (int column = 0; column < columns; ++column) last.columns.emplace_back(PQfname(result.get(), column));
+        last.rows.reserve(static_cast<std::size_t>(rows));
+        for (int row = 0; row < rows; ++row) {
+          auto& values = last.rows.emplace_back(static_cast<std::size_t>(columns));
+          for (int column = 0; column < columns; ++column) {
+            if (PQgetisnull(result.get(), row, column) == 0) {
+              values[static_cast<std::size_t>(column)].emplace(PQgetvalue(result.get(), row, column), static_cast<std::size_t>(PQgetlength(result.get(), row, column)));
+            }
+          }
+        }
+        last.command = PQcmdStatus(result.get());
+        break;
+      }
+      case PGRES_COMMAND_OK:
+      case PGRES_EMPTY_QUERY:
+        last = {};
+        last.command = PQcmdStatus(result.get());
+        break;
+      case PGRES_COPY_IN:
+      case PGRES_COPY_OUT:
+      case PGRES_COPY_BOTH:
+        throw Error(code::kProtocolViolation, "a control query started a COPY");
+      default:
+        if (!first_error) first_error = Error::from_server(error_fields(result.get()));
+        break;
+    }
+    // A broken connection yields its last error result over and over.
+    if (PQstatus(get()) == CONNECTION_BAD) break;
+  }
+  if (first_error) {
+    if (PQstatus(get()) == CONNECTION_BAD && first_error->pg.sqlstate.empty()) throw Error(code::kConnectionLost, first_error->message());
+    throw *first_error;
+  }
+  if (PQstatus(get()) == CONNECTION_BAD) throw broken_connection(*this);
+  return last;
+}
+
+QueryResult Connection::query(const std::string& sql) {
+  stop_->check();
+  if (PQsendQuery(get(), sql.c_str()) == 0) throw broken_connection(*this);
+  return collect();
+}
+
+QueryResult Connection::query(const std::string& sql, const std::vector<std::optional<std::string>>& params) {
+  stop_->check();
+  std::vector<const char*> values;
+  for (const auto& param : params) values.push_back(param ? param->c_str() : nullptr);
+  if (PQsendQueryParams(get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0) == 0) {
+    throw broken_connection(*this);
+  }
+  return collect();
+}
+
+std::optional<std::string> Connection::query_value(const std::string& sql) {
+  QueryResult result = query(sql);
+  if (result.rows.empty() || result.rows.front().empty()) return std::nullopt;
+  return std::move(result.rows.front().front());
+}
+
+void Connection::cancel() noexcept {
+  const std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(get()));
+  if (!cancel) return;
+  char message[256];
+  // A refused cancel changes nothing: the connection is closed right afterwards, which ends the query at its next write.
+  (void)PQcancel(cancel.get(), message, sizeof message);
+}
+
+int Connection::server_version() const { return PQserverVersion(get()); }
+int Connection::backend_pid() const { return PQbackendPID(get()); }
+std::string Connection::host() const { return text_or_empty(PQhost(get())); }
+std::string Connection::port() const { return text_or_empty(PQport(get())); }
+std::string Connection::user() const { return text_or_empty(PQuser(get())); }
+std::string Connection::database() const { return text_or_empty(PQdb(get())); }
+std::string Connection::parameter(const char* name) const { return text_or_empty(PQparameterStatus(get(), name)); }
+bool Connection::is_tls() const { return PQsslInUse(get()) != 0; }
+
+std::optional<std::string> Connection::password() const {
+  if (PQconnectionUsedPassword(get()) == 0) return std::nullopt;
+  return text_or_empty(PQpass(get()));
+}
+
+std::vector<std::pair<std::string, std::string>> Connection::options() const {
+  std::vector<std::pair<std::string, std::string>> options;
+  const OptionsPtr all(PQconninfo(get()));
+  for (const PQconninfoOption* option = all.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    if (option->val == nullptr || option->val[0] == '\0' || option->dispchar[0] != '\0') continue;  // dispchar marks secret and debug options.
+    options.emplace_back(option->keyword, option->val);
+  }
+  return options;
+}
+
+std::vector<std::string> Connection::take_notices() { return std::exchange(*notices_, {}); }
+
+}  // namespace dbbackup

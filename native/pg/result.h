@@ -1,0 +1,20 @@
+#pragma once
+
+#include <memory>
+
+#include "pg/connection.h"
+
+namespace dbbackup {
+
+struct ClearResult {
+  void operator()(pg_result* result) const noexcept;
+};
+using ResultPtr = std::unique_ptr<pg_result, ClearResult>;
+
+/// The next result of a running query, waiting without blocking past a stop; null after the last.
+ResultPtr next_result(Connection& connection);
+
+/// connection_lost, with what libpq has to say.
+Error broken_connection(const Connection& connection);
+
+}  // namespace dbbackup

@@ -1,0 +1,46 @@
+#include "pipeline/worker.h"
+
+namespace dbbackup {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+void WorkerCounters::begin_task(std::int64_t id) noexcept {
+  source.store(0, kRelaxed);
+  task_raw_bytes.store(0, kRelaxed);
+  task_row_count.store(0, kRelaxed);
+  task_id.store(id, kRelaxed);
+}
+
+void WorkerCounters::begin_source(std::int64_t index) noexcept { source.store(index, kRelaxed); }
+
+void WorkerCounters::add_raw(std::uint64_t bytes, std::uint64_t rows) noexcept {
+  task_raw_bytes.fetch_add(bytes, kRelaxed);
+  task_row_count.fetch_add(rows, kRelaxed);
+  raw_bytes.fetch_add(bytes, kRelaxed);
+  row_count.fetch_add(rows, kRelaxed);
+}
+
+void WorkerCounters::add_stored(std::uint64_t bytes) noexcept { stored_bytes.fetch_add(bytes, kRelaxed); }
+
+void WorkerCounters::end_task() noexcept { task_id.store(-1, kRelaxed); }
+
+Connection& Worker::connection(const SessionSpec& session) {
+  if (connection_ && session_key_ == session.key) return *connection_;
+  connection_.reset();
+  connection_.emplace(session.connection, stop_);
+  session_key_ = session.key;
+  for (const std::string& sql : session.setup_sql) connection_->execute(sql);
+  return *connection_;
+}
+
+void Worker::drop_connection() noexcept {
+  // Without the request a backend that sends nothing for a while, busy with dead pages, would hold its snapshot and locks on.
+  if (connection_) connection_->cancel();
+  connection_.reset();
+}
+
+}  // namespace dbbackup

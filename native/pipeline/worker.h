@@ -1,0 +1,60 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/stop.h"
+#include "memory/block_pool.h"
+#include "pg/connection.h"
+#include "pipeline/side_thread.h"
+#include "pipeline/task.h"
+
+namespace dbbackup {
+
+class EncoderPool;
+
+/// What one worker counts, read by others at any time. Relaxed: each number stands for itself.
+struct WorkerCounters {
+  std::atomic<std::int64_t> task_id{-1};
+  std::atomic<std::int64_t> source{0};
+  /// Of the current task, and of all tasks.
+  std::atomic<std::uint64_t> task_raw_bytes{0}, task_row_count{0};
+  std::atomic<std::uint64_t> raw_bytes{0}, stored_bytes{0}, row_count{0};
+
+  void begin_task(std::int64_t id) noexcept;
+  void begin_source(std::int64_t index) noexcept;
+  void add_raw(std::uint64_t bytes, std::uint64_t rows) noexcept;
+  void add_stored(std::uint64_t bytes) noexcept;
+  void end_task() noexcept;
+};
+
+/// What a task runs with: memory, a connection kept between tasks, a second thread, counters. Used by one worker thread.
+class Worker {
+ public:
+  Worker(const Stop& stop, EncoderPool& encoders, int block_count) : pool(static_cast<std::size_t>(block_count)), encoders(encoders), stop_(stop) {}
+
+  /// An open connection, set up as `session` says: the one of the previous task when the key is the same.
+  Connection& connection(const SessionSpec& session);
+  /// Closes the connection, after a cancel request when it may be running something: for the end of a failed task.
+  void drop_connection() noexcept;
+  const Stop& stop() const noexcept { return stop_; }
+
+  BlockPool pool;
+  EncoderPool& encoders;
+  SideThread side;
+  WorkerCounters counters;
+
+ private:
+  const Stop& stop_;
+  std::optional<Connection> connection_;
+  std::string session_key_;
+};
+
+/// Runs one task; the result's task_id and elapsed_ms are the caller's. Throws Error. After an error the connection must be dropped.
+TaskResult run_copy_out(const CopyOutTask& task, Worker& worker);
+TaskResult run_copy_in(const CopyInTask& task, Worker& worker);
+TaskResult run_check(const CheckTask& task, Worker& worker);
+
+}  // namespace dbbackup

@@ -1,0 +1,62 @@
+/**
+ * The catalogue of error codes: one line per code, the single source for exit statuses, retry decisions and `docs/errors.md`.
+ * The addon exports the codes it may throw; a test compares both lists.
+ */
+
+/** What a code means to a caller. `exitStatus` is what the CLI ends with; `hint` is the advice shown when an error brings none of its own. */
+export interface ErrorCodeEntry {
+  readonly meaning: string;
+  readonly isRetryable: boolean;
+  readonly exitStatus: number;
+  readonly hint?: string;
+}
+
+const entry = (exitStatus: number, isRetryable: boolean, meaning: string, hint?: string): ErrorCodeEntry =>
+  hint === undefined ? { meaning, isRetryable, exitStatus } : { meaning, isRetryable, exitStatus, hint };
+
+/** All codes. Match on these, never on messages. */
+export const errorCodes = {
+  usage: entry(2, false, 'an option or argument is wrong', 'See dbbackup --help.'),
+  connection_failed: entry(1, true, 'the server cannot be reached', 'Check host, port and that the server runs.'),
+  authentication_failed: entry(1, false, 'the server refused the credentials', 'Check user name, password and pg_hba.conf.'),
+  database_not_found: entry(1, false, 'the database does not exist on the server'),
+  connection_lost: entry(1, true, 'an established connection ended unexpectedly'),
+  permission_denied: entry(1, false, 'the role lacks a privilege', 'Grant it, for example: GRANT pg_read_all_data TO <role>.'),
+  server_error: entry(1, false, 'the server reported an error'),
+  protocol_violation: entry(1, false, 'the server sent a message the protocol does not allow here'),
+  lock_not_available: entry(1, true, 'a relation is locked by another session', 'Wait until the other session has finished, then run again.'),
+  relation_changed: entry(1, true, 'a relation was rewritten or replaced while it was being read', 'Run the backup again when no DDL is running.'),
+  snapshot_invalid: entry(1, false, 'the exported snapshot is gone'),
+  row_too_large: entry(1, false, 'a row is larger than COPY can send (1 GB in sum)', 'Use --format binary if the table allows it, or split the value.'),
+  page_damaged: entry(1, false, 'the server cannot read a page of a relation', 'Repair the relation or restore it from an older backup.'),
+  value_unsupported: entry(1, false, 'the database holds something this version cannot save'),
+  disk_full: entry(1, true, 'no space is left on the device', 'Free space or choose another --output-dir.'),
+  io_error: entry(1, false, 'a file could not be read or written'),
+  not_writable: entry(1, false, 'a directory cannot be written', 'Check its owner and mode.'),
+  memory_limit_too_small: entry(2, false, 'the memory limit leaves no room for the block pool', 'Raise --memory-limit or lower --jobs.'),
+  repository_not_found: entry(10, false, 'the repository does not exist', 'Check --output-dir.'),
+  not_a_repository: entry(10, false, 'the directory is not a dbbackup repository', 'Choose an empty directory or an existing repository.'),
+  backup_not_found: entry(10, false, 'no backup has this ID', 'See dbbackup list.'),
+  backup_unfinished: entry(10, false, 'the backup has no manifest: its run did not finish', 'See dbbackup list --unfinished.'),
+  locked: entry(11, true, 'another process works on this backup'),
+  manifest_damaged: entry(20, false, 'the manifest is not what was written'),
+  format_unsupported: entry(1, false, 'the backup was written in a format this version does not know', 'Use a newer dbbackup.'),
+  path_unsafe: entry(20, false, 'a path in the manifest leaves the backup'),
+  data_damaged: entry(20, false, 'a data file is missing or is not what was written', 'Restore from another copy of this backup.'),
+  content_differs: entry(20, false, 'the restored rows are not the rows that were backed up'),
+  tools_missing: entry(1, false, 'a PostgreSQL client tool was not found', 'Install the PostgreSQL client tools or name their directory with --pg-bin-dir.'),
+  tools_too_old: entry(1, false, 'the PostgreSQL client tools are older than needed', 'Install the client tools of the server’s major version or newer.'),
+  tool_failed: entry(1, false, 'a PostgreSQL client tool ended with an error'),
+  target_not_empty: entry(1, false, 'the target database already holds relations', 'Restore into an empty database, or use --create, or --clean --yes.'),
+  target_exists: entry(1, false, 'the database to create exists already', 'Choose another --target-db or leave --create out.'),
+  type_missing: entry(1, false, 'the target lacks an extension or type that the backup needs', 'Install the extension on the target server.'),
+  timeout: entry(1, true, 'the time allowed has passed'),
+  cancelled: entry(130, false, 'the run was cancelled'),
+  addon_unavailable: entry(1, false, 'the native engine could not be loaded', 'Run npm ci && npm run build.'),
+  internal: entry(1, false, 'a defect in dbbackup', 'Please report it with the log.'),
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** True when `code` is one of the catalogue. */
+export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(errorCodes, code);
