@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "base/error.h"
 
@@ -25,9 +27,11 @@ void Stop::check() const {
 
 short Stop::wait(int fd, short events, std::chrono::milliseconds timeout) const {
   pollfd fds[2] = {{fd, events, 0}, {event_.get(), POLLIN, 0}};
+  // poll's limit is 24 days; what is longer may as well be that.
+  const int limit = timeout.count() < 0 ? -1 : static_cast<int>(std::min<std::chrono::milliseconds::rep>(timeout.count(), INT_MAX));
   for (;;) {
     check();
-    const int ready = ::poll(fds, 2, timeout.count() < 0 ? -1 : static_cast<int>(timeout.count()));
+    const int ready = ::poll(fds, 2, limit);
     if (ready < 0 && errno != EINTR) throw Error::from_errno(errno, "poll failed", "");
     if (ready == 0) return 0;
     check();

@@ -100,6 +100,19 @@ PgFields error_fields(const pg_result* result) {
   return fields;
 }
 
+std::string database_of(const std::string& connection) {
+  // libpq's own rule for what is a connection string (conninfo_uri_parse, recognized_connection_string in fe-connect.c).
+  const bool is_string = connection.starts_with("postgresql://") || connection.starts_with("postgres://") || connection.find('=') != std::string::npos;
+  if (!is_string) return connection;
+  const OptionsPtr options(PQconninfoParse(connection.c_str(), nullptr));
+  // libpq's message quotes the string, password included, and is left out.
+  if (!options) throw Error(code::kUsage, "libpq cannot read the connection string");
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, "dbname") == 0) return text_or_empty(option->val);
+  }
+  return "";
+}
+
 void Connection::Closer::operator()(pg_conn* conn) const noexcept { PQfinish(conn); }
 
 Connection::Connection(const ConnectionSpec& spec, const Stop& stop) : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {

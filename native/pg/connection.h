@@ -77,6 +77,10 @@ class Connection {
   std::unique_ptr<std::vector<std::string>> notices_;
 };
 
+/// The database that a connection parameter names: itself, or what stands in it when it is a URI or keyword string; empty when it names none.
+/// Throws `usage` for a URI or keyword string that libpq cannot read.
+std::string database_of(const std::string& connection);
+
 /// The fields of an error result, or of a connection's message when `result` is null.
 PgFields error_fields(const pg_result* result);
 

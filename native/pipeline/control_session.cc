@@ -63,7 +63,8 @@ struct ControlSession::Impl {
       Request request;
       {
         std::unique_lock lock(mutex);
-        if (!submitted.wait(lock, stop.token(), [this] { return !requests.empty(); })) break;
+        // Requests that are left after a stop are refused below; running them would send a cancel request for each.
+        if (!submitted.wait(lock, stop.token(), [this] { return !requests.empty(); }) || stop.requested()) break;
         request = std::move(requests.front());
         requests.pop_front();
       }

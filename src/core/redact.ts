@@ -19,7 +19,8 @@ export const findSecrets = (connection: string): readonly string[] => {
   const found = new Set<string>();
   const fromUri = /^postgres(?:ql)?:\/\/[^\s:@/?#]*:(.*)@/is.exec(connection)?.[1];
   if (fromUri !== undefined) found.add(fromUri);
-  for (const match of connection.matchAll(/password\s*=\s*(?:'((?:[^'\\]|\\.)*)'?|((?:\\.|[^\s&'\\])+))/gi)) found.add(match[1] ?? match[2] ?? '');
+  for (const match of connection.matchAll(/password\s*=\s*(?:'((?:[^'\\]|\\.)*)'?|((?:\\.|[^\s&'\\])+))/gi))
+    found.add(match[1] ?? match[2] ?? '');
   for (const secret of [...found]) found.add(decodePercent(secret)).add(secret.replace(/\\(.)/gs, '$1'));
   found.delete('');
   return [...found];

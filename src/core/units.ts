@@ -14,7 +14,9 @@ export const parseSize = (text: string): number => {
   const exponent = ['', 'k', 'm', 'g', 't', 'p'].indexOf(match?.[2]?.toLowerCase() ?? '');
   const sizeBytes = match === null ? Number.NaN : Math.round(Number(match[1]) * 1024 ** exponent);
   if (!Number.isSafeInteger(sizeBytes)) {
-    throw new DbbackupError('usage', `"${text}" is not a size`, { details: { hint: 'Write a number and a unit: B, kB, MB, GB or TB (1024-based), for example 512MB.' } });
+    throw new DbbackupError('usage', `"${text}" is not a size`, {
+      details: { hint: 'Write a number and a unit: B, kB, MB, GB or TB (1024-based), for example 512MB.' },
+    });
   }
   return sizeBytes;
 };
@@ -51,6 +53,7 @@ export const formatDuration = (elapsedMs: number): string => {
 export const formatCount = (count: number): string => String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** `1 table`, `2 tables`. */
-export const formatPlural = (count: number, singular: string, plural: string = `${singular}s`): string => `${formatCount(count)} ${count === 1 ? singular : plural}`;
+export const formatPlural = (count: number, singular: string, plural: string = `${singular}s`): string =>
+  `${formatCount(count)} ${count === 1 ? singular : plural}`;
 
 const twoDigits = (value: number): string => String(value).padStart(2, '0');

@@ -1,0 +1,106 @@
+/** What a database contains, as plain data read under one snapshot. */
+
+/** A relation whose rows are saved: ordinary table, partition leaf, extension configuration table; and partitioned tables, for their locks and names. */
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `format('%I.%I')` of both, quoted by the server: the only spelling that enters SQL. */
+  readonly quotedName: string;
+  /** `pg_class.relkind`: `r`, or `p` for a partitioned table (locked and named, holds no rows of its own). */
+  readonly kind: 'r' | 'p';
+  /** Access method name; null for partitioned tables. */
+  readonly accessMethod: string | null;
+  /** `pg_class.relfilenode` as the snapshot sees it; 0 where the relation has no storage. */
+  readonly fileNode: number;
+  /** Bytes of the main fork and of the TOAST relation's main fork. */
+  readonly heapBytes: number;
+  readonly toastBytes: number;
+  /** Planner statistics, -1 when never analysed. */
+  readonly estimatedRowCount: number;
+  /** OID of the topmost partitioned table, or null. */
+  readonly partitionRootOid: number | null;
+  readonly isUnlogged: boolean;
+  /** Columns COPY lists, in attnum order, without generated and dropped ones. */
+  readonly columns: readonly Column[];
+  /** `WHERE …` text for an extension configuration table (`pg_extension.extcondition`), else null. An empty string means no condition. */
+  readonly condition: string | null;
+}
+
+export interface Column {
+  readonly name: string;
+  /** `quote_ident` of the name, quoted by the server. */
+  readonly quotedName: string;
+  readonly type: ColumnType;
+}
+
+/** A column's type looked through domains. One object is shared by all columns of that type. */
+export interface ColumnType {
+  readonly oid: number;
+  /** `pg_type.typtype`: b base, c composite, e enum, r range, m multirange, p pseudo; d (domain) only as the element of an array. */
+  readonly typtype: string;
+  /** `pg_catalog.int4`, `public.hstore`: namespace and name, unquoted. */
+  readonly qualifiedName: string;
+  /** Its OID was assigned by hand in PostgreSQL's sources (below 10000) and so is the same on every server. */
+  readonly isBuiltIn: boolean;
+  /**
+   * Element type for a true array (`typcategory = 'A'`), subtype for a range or multirange; else null. A subtype is looked through domains; an array's
+   * element is not, since binary arrays carry the element's OID, a domain's as well.
+   */
+  readonly element: ColumnType | null;
+}
+
+export interface Sequence {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly quotedName: string;
+  /** 64-bit, as decimal text. */
+  readonly lastValue: string;
+  readonly isCalled: boolean;
+}
+
+export interface MaterializedView {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly quotedName: string;
+}
+
+export interface DatabaseSettings {
+  readonly name: string;
+  readonly owner: string;
+  /** As PostgreSQL spells it, for example `UTF8`. */
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  /** `c` libc, `i` icu, `b` builtin. */
+  readonly localeProvider: string;
+  readonly icuLocale: string | null;
+}
+
+export interface ServerFacts {
+  /** `server_version_num`. */
+  readonly version: number;
+  readonly versionText: string;
+  /** Decimal text; empty where the role may not call `pg_control_system`. */
+  readonly systemIdentifier: string;
+  /** When the postmaster started, ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly isStandby: boolean;
+  /** `block_size`: 8192 unless the server was built otherwise. */
+  readonly blockSizeBytes: number;
+}
+
+export interface Catalog {
+  readonly server: ServerFacts;
+  readonly database: DatabaseSettings;
+  /** Ordered by schema and name, bytewise. */
+  readonly relations: readonly Relation[];
+  readonly sequences: readonly Sequence[];
+  /** Populated ones, in an order in which they can be refreshed; those that read an unpopulated one cannot and are left out with a warning. */
+  readonly materializedViews: readonly MaterializedView[];
+  readonly largeObjectCount: number;
+  /** What the user should know about parts of the database that will not be saved as they are. */
+  readonly warnings: readonly string[];
+}

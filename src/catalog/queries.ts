@@ -1,0 +1,117 @@
+/**
+ * SQL that reads `pg_catalog`, for servers 13 to 18 and sessions whose `search_path` is empty. Each query is one round trip for the whole database;
+ * columns that only some versions have are asked for by version. What is saved and what is not follows pg_dump (`src/bin/pg_dump/pg_dump.c`).
+ */
+
+/**
+ * Two CTEs, `config` and `saved`: the relations of these kinds that are saved. No system schema, nothing temporary, no member of an extension unless
+ * the extension registered it as a configuration table (`pg_extension.extconfig`, which may name sequences, too).
+ */
+const savedRelations = (relkinds: string): string => `WITH RECURSIVE config AS (
+  SELECT u.oid, pg_catalog.min(coalesce(u.condition, '')) AS condition
+  FROM (SELECT pg_catalog.unnest(e.extconfig) AS oid, pg_catalog.unnest(e.extcondition) AS condition FROM pg_catalog.pg_extension e WHERE e.oid >= 16384) u
+  GROUP BY u.oid
+), saved AS (
+  SELECT c.oid, c.relnamespace, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted_name, c.relkind, c.relam, c.relfilenode,
+    c.reltoastrelid, c.reltuples, c.relispartition, c.relpersistence, config.condition
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN config ON config.oid = c.oid
+  WHERE c.relkind IN (${relkinds}) AND c.relpersistence <> 't' AND (config.oid IS NOT NULL OR (
+    n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
+        AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e')))
+)`;
+
+const byName = `ORDER BY s.nspname COLLATE "C", s.relname COLLATE "C"`;
+
+/** One row: version, version text, postmaster start, whether in recovery, block size, whether `pg_control_system` may be called. */
+export const serverQuery = `SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_version'),
+  pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+  pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('block_size'), pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')`;
+
+export const systemIdentifierQuery = 'SELECT system_identifier FROM pg_catalog.pg_control_system()';
+
+/** One row: name, owner, encoding, collate, ctype, locale provider, ICU locale. */
+export const databaseQuery = (version: number): string => `SELECT d.datname, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+  ${version >= 150000 ? 'd.datlocprovider' : "'c'"}, ${version >= 170000 ? 'd.datlocale' : version >= 150000 ? 'd.daticulocale' : 'NULL'}
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
+
+/** OID and quoted name of each relation to be locked. */
+export const lockListQuery = `${savedRelations("'r', 'p'")} SELECT s.oid, s.quoted_name FROM saved s ${byName}`;
+
+/**
+ * The saved relations. Sizes are of the main forks. Columns are JSON `[[name, quoted name, type OID], …]` where a quoted name equal to the name is null:
+ * aggregated, because a row for each column would be most of the memory that a large catalog takes.
+ */
+export const relationsQuery = `${savedRelations("'r', 'p'")}
+SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind, CASE WHEN s.relkind = 'r' THEN a.amname END, s.relfilenode,
+  CASE WHEN s.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(s.oid, 'main'), 0) ELSE 0 END,
+  CASE WHEN s.reltoastrelid <> 0 THEN coalesce(pg_catalog.pg_relation_size(s.reltoastrelid, 'main'), 0) ELSE 0 END,
+  s.reltuples::pg_catalog.int8, (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE s.relispartition AND i.inhrelid = s.oid), s.relpersistence = 'u', s.condition,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(t.attname, nullif(pg_catalog.quote_ident(t.attname), t.attname), t.atttypid::pg_catalog.int8) ORDER BY t.attnum)
+   FROM pg_catalog.pg_attribute t WHERE t.attrelid = s.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '')
+FROM saved s LEFT JOIN pg_catalog.pg_am a ON a.oid = s.relam ${byName}`;
+
+/** Every type that a column of a saved relation has, with the types it is made of: base of a domain, element of an array, subtype of a range. */
+export const typesQuery = (version: number): string => `${savedRelations("'r', 'p'")}, used(oid) AS (
+  SELECT t.atttypid FROM pg_catalog.pg_attribute t JOIN saved s ON s.oid = t.attrelid WHERE t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = ''
+  UNION
+  SELECT part.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid LEFT JOIN pg_catalog.pg_range r ON ${rangeOf(version)},
+    LATERAL (VALUES (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem END), (r.rngsubtype)) part(oid)
+  WHERE part.oid <> 0
+)
+SELECT t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, coalesce(r.rngsubtype, 0)
+FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_catalog.pg_range r ON ${rangeOf(version)}`;
+
+const rangeOf = (version: number): string => (version >= 140000 ? 't.oid IN (r.rngtypid, r.rngmultitypid)' : 't.oid = r.rngtypid');
+
+/** Saved sequences. A standby cannot read unlogged ones: they start anew there as they would after a crash. */
+export const sequencesQuery = `${savedRelations("'S'")}
+SELECT s.oid, s.nspname, s.relname, s.quoted_name FROM saved s WHERE NOT (s.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) ${byName}`;
+
+/** The state of some sequences, in one round trip. Takes names that the server quoted. */
+export const sequenceValuesQuery = (sequences: readonly { readonly oid: number; readonly quotedName: string }[]): string =>
+  sequences.map(({ oid, quotedName }) => `SELECT ${oid}::pg_catalog.oid, last_value, is_called FROM ${quotedName}`).join(' UNION ALL ');
+
+/** Views and materialised views that are dumped: a plain view has rows in no backup, but leads from one materialised view to another. */
+export const viewsQuery = `${savedRelations("'v', 'm'")}
+SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind, c.relispopulated FROM saved s JOIN pg_catalog.pg_class c ON c.oid = s.oid ${byName}`;
+
+/** Pairs (view, relation it reads) between views and materialised views. */
+export const viewDependenciesQuery = `SELECT DISTINCT r.ev_class, d.refobjid
+FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = d.refobjid
+WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  AND c.relkind IN ('v', 'm') AND r.ev_class <> d.refobjid AND r.ev_class >= 16384 AND c.oid >= 16384 ORDER BY 1, 2`;
+
+export const largeObjectCountQuery = 'SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata';
+
+/**
+ * Relations and sequences that this role cannot read in full: quoted name, quoted schema, quoted role, whether a sequence, and the reason: `schema` (no
+ * USAGE), `select` (no SELECT on the whole relation, which LOCK TABLE needs), `rows` (row security would hide rows); and whether the server has the role
+ * `pg_read_all_data`, as those from 14 on do. Dropped ones give no row.
+ */
+export const obstaclesQuery = `${savedRelations("'r', 'p', 'S'")}
+SELECT o.quoted_name, pg_catalog.quote_ident(o.nspname), pg_catalog.quote_ident(CURRENT_USER), o.relkind = 'S', o.reason,
+  EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data') FROM (
+  SELECT s.*, CASE WHEN NOT pg_catalog.has_schema_privilege(s.relnamespace, 'USAGE') THEN 'schema'
+    WHEN NOT pg_catalog.has_table_privilege(s.oid, 'SELECT') THEN 'select' WHEN s.relkind <> 'S' AND pg_catalog.row_security_active(s.oid) THEN 'rows' END AS reason
+  FROM saved s) o WHERE o.reason IS NOT NULL ORDER BY o.nspname COLLATE "C", o.relname COLLATE "C"`;
+
+/**
+ * Those of the given relations (an array of OIDs) that are not now what this transaction's snapshot sees: gone, behind another name, or with another
+ * file after TRUNCATE, CLUSTER or a rewriting ALTER TABLE. Names and files now come from the system caches, which no snapshot holds back.
+ */
+export const changedRelationsQuery = `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND (pg_catalog.to_regclass(pg_catalog.format('%I.%I', n.nspname, c.relname))::pg_catalog.oid IS DISTINCT FROM c.oid
+  OR coalesce(pg_catalog.pg_relation_filenode(c.oid), 0) <> c.relfilenode)
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C" LIMIT 10`;
+
+/** The exported snapshot's id, the WAL position, and the time. */
+export const exportQuery = `SELECT pg_catalog.pg_export_snapshot(),
+  CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END,
+  pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** Who holds a lock that excludes readers from one of the given relations: names and process ids. */
+export const lockHoldersQuery = `SELECT n.nspname, c.relname, l.pid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+  AND c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY l.granted DESC, l.pid LIMIT 1`;

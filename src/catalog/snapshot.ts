@@ -1,0 +1,134 @@
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import { introspect } from './introspect.js';
+import type { HeldSnapshot, Leader, SnapshotOptions } from './leader.js';
+import type { Catalog, Relation } from './model.js';
+import { displayName } from './names.js';
+import { prelude } from './prelude.js';
+import { checkPrivileges } from './privileges.js';
+import { changedRelationsQuery, exportQuery, lockHoldersQuery, lockListQuery } from './queries.js';
+import { type QuerySession, queryRow, toNumber, toText } from './rows.js';
+
+/** What a lock needs to know of a relation. */
+type Lockable = Pick<Relation, 'oid' | 'quotedName'>;
+
+/** A statement of 200 names stays readable in the server's log, and 20 000 relations take 100 round trips. */
+const relationsPerLock = 200;
+const maxTries = 5;
+
+/** SQLSTATEs of statements that name what somebody has dropped, renamed or replaced since it was listed. */
+const goneStates: ReadonlySet<string> = new Set(['42P01', '3F000', '42704', '42703', '42809']);
+
+const isGone = ({ code, message, details }: DbbackupError): boolean =>
+  code === 'relation_changed' ||
+  goneStates.has(details.sqlstate ?? '') ||
+  // Untranslated messages of system functions that meet a relation in the middle of its DROP.
+  (details.sqlstate === 'XX000' && /could not open relation with OID|cache lookup failed/.test(message));
+
+/**
+ * A Leader in this process. It uses `session` alone until the snapshot is released, and leaves it open.
+ *
+ * The locks come first: relations are listed, locked inside the new transaction, and only then does its first query fix the snapshot (LOCK TABLE takes none, see the
+ * manual's page of LOCK). What was created in between is locked afterwards. Then names and files of all are compared with the snapshot's.
+ */
+export const createLocalLeader = (session: QuerySession): Leader => {
+  let held: HeldSnapshot | null = null;
+  let startedAt = '';
+  return {
+    takeSnapshot: async (options = {}) => {
+      if (held !== null) throw new DbbackupError('internal', 'the leader holds a snapshot already');
+      for (const sql of prelude('UTF8')) await session.query(sql);
+      held = await takeWithRetries(session, options);
+      startedAt = toText(await queryRow(session, transactionStartQuery), 0);
+      return held;
+    },
+    checkSnapshot: async () => {
+      if (held === null || toText(await queryRow(session, transactionStartQuery), 0) !== startedAt) {
+        throw new DbbackupError('snapshot_invalid', 'the transaction that holds the snapshot has ended');
+      }
+    },
+    releaseSnapshot: async () => {
+      if (held === null) return;
+      held = null;
+      await session.query('ROLLBACK');
+    },
+  };
+};
+
+/** Stays the same within a transaction and for no longer. */
+const transactionStartQuery = 'SELECT pg_catalog.transaction_timestamp()';
+
+const takeWithRetries = async (session: QuerySession, options: SnapshotOptions): Promise<HeldSnapshot> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await takeOnce(session, options);
+    } catch (error) {
+      const failure = toDbbackupError(error);
+      if (!isGone(failure)) throw failure;
+      if (tries === maxTries) {
+        const { object } = failure.details;
+        const message = `${failure.message}, at each of ${maxTries} tries`;
+        throw new DbbackupError('relation_changed', message, { cause: failure, details: object === undefined ? {} : { object } });
+      }
+    }
+  }
+};
+
+const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promise<HeldSnapshot> => {
+  await checkPrivileges(session);
+  const listed = (await session.query(lockListQuery)).rows.map((row) => ({ oid: toNumber(row, 0), quotedName: toText(row, 1) }));
+  await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  let locking: readonly Lockable[] = [];
+  const lockAll = async (relations: readonly Lockable[]): Promise<void> => {
+    for (let begin = 0; begin < relations.length; begin += relationsPerLock) {
+      locking = relations.slice(begin, begin + relationsPerLock);
+      await session.query(`LOCK TABLE ${locking.map(({ quotedName }) => `ONLY ${quotedName}`).join(', ')} IN ACCESS SHARE MODE`);
+    }
+  };
+  try {
+    await session.query(`SET LOCAL lock_timeout TO ${Math.max(0, Math.round(options.lockTimeoutMs ?? 0))}`);
+    await lockAll(listed);
+    const catalog = await introspect(session);
+    const listedOids = new Set(listed.map(({ oid }) => oid));
+    await lockAll(catalog.relations.filter(({ oid }) => !listedOids.has(oid)));
+    await checkUnchanged(session, catalog);
+    await session.query('SET LOCAL lock_timeout TO 0');
+    const row = await queryRow(session, exportQuery);
+    return { snapshot: toText(row, 0), lsn: toText(row, 1), takenAt: toText(row, 2), catalog };
+  } catch (error) {
+    await rollBack(session, error);
+    throw await explainLockError(session, toDbbackupError(error), locking, listed.length);
+  }
+};
+
+/** Ends a failed transaction. When that fails as well, the connection is gone and the first error tells why. */
+const rollBack = async (session: QuerySession, first: unknown): Promise<void> => {
+  try {
+    await session.query('ROLLBACK');
+  } catch (error) {
+    const failure = toDbbackupError(first);
+    const later = [...(failure.details.later ?? []), toDbbackupError(error)];
+    throw new DbbackupError(failure.code, failure.message, { cause: first, details: { ...failure.details, later } });
+  }
+};
+
+/** Says which relation could not be locked and who stands in the way; the server names neither when a lock's time has passed. Needs no transaction. */
+const explainLockError = async (session: QuerySession, error: DbbackupError, batch: readonly Lockable[], count: number): Promise<DbbackupError> => {
+  if (error.details.sqlstate === '53200') {
+    const hint = `Raise max_locks_per_transaction on the server: the backup locks ${count} relations at the same time.`;
+    return new DbbackupError(error.code, `the server has no room for ${count} locks: ${error.message}`, { cause: error, details: { ...error.details, hint } });
+  }
+  if (error.details.sqlstate !== '55P03') return error;
+  const holder = (await session.query(lockHoldersQuery, [`{${batch.map(({ oid }) => oid).join(',')}}`])).rows[0];
+  if (holder === undefined) return new DbbackupError('lock_not_available', 'the time to wait for locks has passed', { cause: error, details: error.details });
+  const object = displayName({ schema: toText(holder, 0), name: toText(holder, 1) });
+  const message = `${object} is locked by server process ${holder[2] ?? 'unknown'}`;
+  return new DbbackupError('lock_not_available', message, { cause: error, details: { ...error.details, object } });
+};
+
+const checkUnchanged = async (session: QuerySession, catalog: Catalog): Promise<void> => {
+  const { rows } = await session.query(changedRelationsQuery, [`{${catalog.relations.map(({ oid }) => oid).join(',')}}`]);
+  const first = rows[0];
+  if (first === undefined) return;
+  const object = displayName({ schema: toText(first, 0), name: toText(first, 1) });
+  throw new DbbackupError('relation_changed', `${object} was rewritten, renamed or dropped while the snapshot was taken`, { details: { object } });
+};

@@ -1,0 +1,202 @@
+import { Command, CommanderError } from 'commander';
+import {
+  type BackupOptions,
+  type ConnectionOptions,
+  type DeleteOptions,
+  defaults,
+  type ListOptions,
+  maxUnforcedLevel,
+  type RestoreOptions,
+  type ShowOptions,
+  type VerifyOptions,
+} from '../commands/options.js';
+import { checkConnectionUri } from '../core/connection-uri.js';
+import { DbbackupError } from '../core/errors.js';
+import { readToolVersion } from '../core/version.js';
+import { rootHelpTail } from './help.js';
+import { toUsageError } from './option-values.js';
+import { addCommands, type BackupFlags, type ConnectionFlags, type OutputFlags, type ResourceFlags, type RestoreFlags } from './program.js';
+
+/** How the outcome is told. */
+export interface OutputOptions {
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+  readonly isVerbose: boolean;
+  readonly logFile: string | null;
+}
+
+/** What was typed, as what a command takes. `isPrompting`: ask for a password first. `notices`: what to tell before the run. */
+export type Request =
+  | { readonly command: 'backup'; readonly options: BackupOptions; readonly isPrompting: boolean; readonly notices: readonly string[] }
+  | { readonly command: 'restore'; readonly options: RestoreOptions; readonly isPrompting: boolean }
+  | { readonly command: 'verify'; readonly options: VerifyOptions }
+  | { readonly command: 'list'; readonly options: ListOptions }
+  | { readonly command: 'show'; readonly options: ShowOptions }
+  | { readonly command: 'delete'; readonly options: DeleteOptions };
+
+/** A request, or the text that --help or --version asks for. */
+export type Parsed =
+  | { readonly kind: 'request'; readonly request: Request; readonly output: OutputOptions }
+  | { readonly kind: 'text'; readonly text: string };
+
+/**
+ * Reads the arguments after the program's name. Touches nothing but its inputs; `environment` gives `DBBACKUP_OUTPUT_DIR`. `columns`: width of the help.
+ * Errors: `usage`, in one line.
+ */
+export const parseArguments = (
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+  columns = 100,
+): Parsed => {
+  refuseInlinePassword(argv);
+  let text = '';
+  let parsed: Parsed | undefined;
+  const accept = (request: Request, flags: OutputFlags): void => {
+    parsed = { kind: 'request', request, output: toOutput(flags) };
+  };
+  // What --help and --version ask for comes this way; the help that goes with an error goes to writeErr and is left out.
+  const writeOut = (written: string): void => {
+    text += written;
+  };
+
+  const program = new Command('dbbackup')
+    .description('Backups of large PostgreSQL databases at the speed of the hardware, in constant memory, restorable with stock tools.')
+    .helpOption('--help', 'show this help')
+    .helpCommand('help [COMMAND]', 'show the help of a command')
+    .version(readToolVersion(), '--version', 'show the version')
+    .configureOutput({
+      writeOut,
+      writeErr: () => undefined,
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      outputError: () => undefined,
+    })
+    .exitOverride()
+    .addHelpText('after', rootHelpTail);
+  addCommands(
+    program,
+    {
+      backup: (database, flags) => accept(toBackup(database, flags), flags),
+      restore: (id, flags) => accept(toRestore(id, flags), flags),
+      verify: (id, flags) => accept({ command: 'verify', options: { id, outputDir: flags.outputDir, ...toResources(flags) } }, flags),
+      list: (flags) => accept({ command: 'list', options: { outputDir: flags.outputDir, isUnfinished: flags.unfinished === true } }, flags),
+      show: (id, flags) => accept({ command: 'show', options: { id, outputDir: flags.outputDir } }, flags),
+      delete: (id, flags) => accept(toDelete(id, flags), flags),
+    },
+    environment['DBBACKUP_OUTPUT_DIR'] || defaults.outputDir,
+  );
+
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && text !== '') return { kind: 'text', text };
+    throw toParseError(error, argv);
+  }
+  if (parsed === undefined) throw toUsageError('no command given', 'See dbbackup --help.');
+  return parsed;
+};
+
+/** Commander's `error: unknown option '--fromat'\n(Did you mean --format?)` as our kind of error. */
+const toParseError = (error: unknown, argv: readonly string[]): unknown => {
+  const seeHelp = `See ${['dbbackup', ...commandWords(argv)].join(' ')} --help.`;
+  if (error instanceof DbbackupError && error.code === 'usage' && error.details.hint === undefined)
+    return toUsageError(error.message, seeHelp);
+  if (!(error instanceof CommanderError)) return error;
+  // Commander prints the help where a subcommand is missing.
+  if (error.code === 'commander.help')
+    return toUsageError(argv.length === 0 ? 'no command given' : `"${argv[0]}" needs a subcommand: single`, seeHelp);
+  const [first = '', second = ''] = error.message.split('\n');
+  // What follows the = of an unknown option may be a password.
+  const message = first
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '[^=']*)=.*'$/s, "$1'")
+    .replace(/\.$/, '');
+  if (message === "unknown option '-h'") return toUsageError(message, '-h is the host, as in psql; the help is --help.');
+  return toUsageError(message, second.startsWith('(') ? `${second.slice(1, -1)} ${seeHelp}` : seeHelp);
+};
+
+const commandWords = (argv: readonly string[]): readonly string[] => {
+  const [first = '', second] = argv;
+  if (first === 'backup' || first === 'restore') return second === 'single' ? [first, second] : [first];
+  return ['verify', 'list', 'show', 'delete'].includes(first) ? [first] : [];
+};
+
+const refuseInlinePassword = (argv: readonly string[]): void => {
+  if (argv.some((argument) => /^(?:-W.|--password=)/s.test(argument))) {
+    throw toUsageError('-W takes no value', 'The password is asked for; or put it into .pgpass or PGPASSWORD.');
+  }
+};
+
+const toOutput = (flags: OutputFlags): OutputOptions => ({
+  isJson: flags.json === true,
+  isQuiet: flags.quiet === true,
+  isVerbose: flags.verbose === true,
+  logFile: flags.logFile ?? null,
+});
+
+const toConnection = (database: string, flags: ConnectionFlags): ConnectionOptions => {
+  checkConnectionUri(database);
+  return {
+    database,
+    ...(flags.host !== undefined && { host: flags.host }),
+    ...(flags.port !== undefined && { port: flags.port }),
+    ...(flags.username !== undefined && { user: flags.username }),
+    ...(flags.password === false && { noPassword: true }),
+  };
+};
+
+const toResources = (flags: ResourceFlags): { readonly jobs?: number; readonly memoryLimitBytes?: number } => {
+  const jobs = flags.jobs ?? flags.parallelTables;
+  return { ...(jobs !== undefined && { jobs }), ...(flags.memoryLimit !== undefined && { memoryLimitBytes: flags.memoryLimit }) };
+};
+
+const toBackup = (database: string, flags: BackupFlags): Request => {
+  const isForced = flags.forceLevel === true;
+  const isCapped = !isForced && flags.compression !== undefined && flags.compression.level > maxUnforcedLevel;
+  return {
+    command: 'backup',
+    isPrompting: flags.password === true,
+    notices: isCapped
+      ? [
+          `compression level ${flags.compression.level} is lowered to ${maxUnforcedLevel}: higher ones are many times slower and save little; --force-level takes them`,
+        ]
+      : [],
+    options: {
+      connection: toConnection(database, flags),
+      outputDir: flags.outputDir,
+      isLevelForced: isForced,
+      isVerifying: flags.verify === true,
+      ...toResources(flags),
+      ...(flags.chunkSize !== undefined && { chunkSizeBytes: flags.chunkSize }),
+      ...(flags.compression !== undefined && { compression: flags.compression }),
+      ...(flags.format !== undefined && { format: flags.format }),
+      ...(flags.checksum !== undefined && { checksum: flags.checksum }),
+      ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
+    },
+  };
+};
+
+const toRestore = (id: string, flags: RestoreFlags): Request => {
+  if (flags.clean === true && flags.yes !== true)
+    throw toUsageError('--clean needs --yes', '--clean drops relations of the target database; add --yes to consent.');
+  return {
+    command: 'restore',
+    isPrompting: flags.password === true,
+    options: {
+      id,
+      outputDir: flags.outputDir,
+      connection: toConnection(flags.targetDb, flags),
+      isCreating: flags.create === true,
+      isCleaning: flags.clean === true,
+      isConfirmed: flags.yes === true,
+      isChecking: flags.check === true,
+      ...toResources(flags),
+      ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
+    },
+  };
+};
+
+const toDelete = (id: string, flags: OutputFlags & { readonly yes?: true }): Request => {
+  if (flags.yes !== true) throw toUsageError('delete needs --yes', `dbbackup delete ${id} --yes deletes it for good.`);
+  return { command: 'delete', options: { id, outputDir: flags.outputDir, isConfirmed: true } };
+};

@@ -1,0 +1,35 @@
+/** The program's entry: gives the CLI its process. Commands are loaded when they are called, so that --help need not wait for them. */
+import { runCli } from './run.js';
+
+// A reader that has gone (`dbbackup list | head -1`) is no error of ours, and no reason to end a backup.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+// A password within an argument must not stand in the process list longer than it has to.
+const argv = process.argv.slice(2);
+process.title = 'dbbackup';
+
+let hasEnded = false;
+process.on('beforeExit', () => {
+  if (hasEnded) return;
+  // Nothing is left that could finish the run: without this the process would end in silence.
+  process.stderr.write('dbbackup: error: the run ended without an outcome\n  code: internal\n  hint: Please report it with the log.\n');
+  process.exit(1);
+});
+
+process.exitCode = await runCli(
+  argv,
+  { stdout: process.stdout, stderr: process.stderr, environment: process.env },
+  {
+    backup: async (options, context) => (await import('../commands/backup.js')).backup(options, context),
+    restore: async (options, context) => (await import('../commands/restore.js')).restore(options, context),
+    verify: async (options, context) => (await import('../commands/verify.js')).verify(options, context),
+    list: async (options) => (await import('../commands/list.js')).list(options),
+    show: async (options) => (await import('../commands/show.js')).show(options),
+    deleteBackup: async (options) => (await import('../commands/delete.js')).deleteBackup(options),
+  },
+);
+hasEnded = true;

@@ -1,0 +1,225 @@
+import { type Command, Option } from 'commander';
+import { defaults } from '../commands/options.js';
+import { type ExitStatus, formatHelpTail } from './help.js';
+import { nonEmpty, parseCompression, parsePort, sizeWithin, wholeNumber } from './option-values.js';
+
+/** Options as commander hands them over: what every command has. */
+export interface OutputFlags {
+  readonly outputDir: string;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+  readonly logFile?: string;
+}
+
+export interface ConnectionFlags {
+  readonly host?: string;
+  readonly port?: string;
+  readonly username?: string;
+  /** -W is true, -w is false: the last one counts, as in psql. */
+  readonly password?: boolean;
+}
+
+export interface ResourceFlags {
+  readonly jobs?: number;
+  readonly parallelTables?: number;
+  readonly memoryLimit?: number;
+}
+
+export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags {
+  readonly chunkSize?: number;
+  readonly compression?: { readonly codec: 'zstd' | 'lz4' | 'gzip' | 'none'; readonly level: number };
+  readonly forceLevel?: true;
+  readonly format?: 'auto' | 'binary' | 'text';
+  readonly checksum?: 'xxh3-128' | 'sha256';
+  readonly mode?: 'chunked' | 'native';
+  readonly pgBinDir?: string;
+  readonly verify?: true;
+}
+
+export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlags {
+  readonly targetDb: string;
+  readonly create?: true;
+  readonly clean?: true;
+  readonly yes?: true;
+  readonly check?: true;
+  readonly pgBinDir?: string;
+}
+
+/** Shown only: the default itself is the command's, so that library and CLI share it. */
+const byDefault = (text: string): string => `(default: ${text})`;
+
+const kibi = 1024;
+/** A task that moves rows waits for the server most of its time; beyond this many, connections cost the server more than they bring. */
+const maxJobs = 64;
+
+const addRepository = (command: Command, outputDir: string): Command =>
+  command.addOption(
+    new Option('--output-dir <DIR>', 'the repository, a directory that holds backups; also set by DBBACKUP_OUTPUT_DIR')
+      .argParser(nonEmpty('--output-dir'))
+      .default(outputDir),
+  );
+
+const addRunOutput = (command: Command, outputDir: string): Command =>
+  addRepository(command.optionsGroup('Output:'), outputDir)
+    .option('--json', 'print what happens as JSON lines on standard output')
+    .option('--quiet', 'no progress and no summary: only the ID, warnings and errors')
+    .addOption(new Option('--verbose', 'print each chunk, and causes of errors').conflicts('quiet'))
+    .addOption(new Option('--log-file <FILE>', 'append JSON lines to FILE, secrets left out').argParser(nonEmpty('--log-file')));
+
+const addConnection = (command: Command): Command =>
+  command
+    .optionsGroup('Connection (what is left out comes from PG* variables, .pgpass and pg_service.conf, as in psql):')
+    .addOption(new Option('-h, --host <HOST>', 'host name, or directory of the Unix socket').argParser(nonEmpty('--host')))
+    .addOption(new Option('-p, --port <PORT>', 'port').argParser(parsePort))
+    .addOption(new Option('-U, --username <NAME>', 'user').argParser(nonEmpty('--username')))
+    // In this order: alone or first, a --no- option makes its opposite the default.
+    .option('-W, --password', 'ask for a password before connecting')
+    .option('-w, --no-password', 'never ask for a password');
+
+const addResources = (command: Command): Command =>
+  command
+    .optionsGroup('Resources:')
+    .addOption(
+      new Option('-j, --jobs <N>', 'tasks at the same time, each with a connection (default: number of cores, 4 to 8)').argParser(
+        wholeNumber('--jobs', 1, maxJobs),
+      ),
+    )
+    .addOption(
+      new Option('--parallel-tables <N>', 'another spelling of --jobs')
+        .argParser(wholeNumber('--parallel-tables', 1, maxJobs))
+        .conflicts('jobs'),
+    )
+    .addOption(
+      new Option('--memory-limit <SIZE>', `bound for the memory of this process ${byDefault('144MB, or what the jobs need')}`).argParser(
+        sizeWithin('--memory-limit', kibi ** 2, kibi ** 5),
+      ),
+    );
+
+const pgBinDir = (): Option =>
+  new Option('--pg-bin-dir <DIR>', 'where the PostgreSQL client tools are').argParser(nonEmpty('--pg-bin-dir'));
+
+/** What the leaf commands call with what was typed. */
+export interface Actions {
+  backup(database: string, flags: BackupFlags): void;
+  restore(id: string, flags: RestoreFlags): void;
+  verify(id: string, flags: OutputFlags & ResourceFlags): void;
+  list(flags: OutputFlags & { readonly unfinished?: true }): void;
+  show(id: string, flags: OutputFlags): void;
+  delete(id: string, flags: OutputFlags & { readonly yes?: true }): void;
+}
+
+/** Adds all commands to `program`, whose settings they inherit. */
+export const addCommands = (program: Command, actions: Actions, outputDir: string): void => {
+  const tail = (command: Command, examples: readonly string[], statuses: readonly ExitStatus[]): Command =>
+    command.addHelpText('after', formatHelpTail(examples, statuses));
+
+  const backup = program.command('backup').description('make a backup');
+  const single = backup
+    .command('single')
+    .description('back up one database')
+    .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
+  addResources(addConnection(single))
+    .optionsGroup('Backup:')
+    .addOption(
+      new Option('--chunk-size <SIZE>', `raw bytes of a chunk, bound of a data file ${byDefault('1GB')}`).argParser(
+        sizeWithin('--chunk-size', kibi ** 2, kibi ** 4),
+      ),
+    )
+    .addOption(
+      new Option('--compression <CODEC>', `zstd[:1-22], lz4, gzip[:1-12] or none ${byDefault('zstd:1')}`).argParser(parseCompression),
+    )
+    .option('--force-level', 'take a level above 6 as it is; without, it is lowered to 6')
+    .addOption(
+      new Option('--format <FORMAT>', `COPY format; auto decides for each table ${byDefault(defaults.format)}`).choices([
+        'auto',
+        'binary',
+        'text',
+      ]),
+    )
+    .addOption(new Option('--checksum <NAME>', `of the data files ${byDefault(defaults.checksum)}`).choices(['xxh3-128', 'sha256']))
+    .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
+    .addOption(pgBinDir())
+    .option('--verify', 'verify the backup once it is written');
+  tail(
+    addRunOutput(single, outputDir).action((database: string, flags: BackupFlags) => actions.backup(database, flags)),
+    [
+      'dbbackup backup single shop',
+      'dbbackup backup single shop -h db.example.com -U backup -W --jobs 8 --verify',
+      'dbbackup backup single "service=shop sslmode=verify-full" --compression zstd:3 --chunk-size 512MB',
+      'id=$(dbbackup backup single shop --quiet)',
+    ],
+    [0, 1, 2, 3, 20, 130, 143],
+  );
+
+  const restore = program.command('restore').description('restore a backup');
+  const restoreSingle = restore
+    .command('single')
+    .description('restore a backup of one database')
+    .argument('<ID>', 'the backup', nonEmpty('ID'));
+  restoreSingle
+    .optionsGroup('Target:')
+    .addOption(
+      new Option('--target-db <NAME>', 'the database to fill: name, postgres:// URI or keyword string')
+        .argParser(nonEmpty('--target-db'))
+        .makeOptionMandatory(),
+    )
+    .option('--create', 'create it first')
+    .addOption(new Option('--clean', 'drop what the backup creates from it first; needs --yes').conflicts('create'))
+    .option('--yes', 'consent to --clean')
+    .option('--check', 'read the restored rows again and compare their digests')
+    .addOption(pgBinDir());
+  tail(
+    addRunOutput(addResources(addConnection(restoreSingle)), outputDir).action((id: string, flags: RestoreFlags) =>
+      actions.restore(id, flags),
+    ),
+    ['dbbackup restore single ID --target-db shop_copy --create', 'dbbackup restore single ID --target-db shop_test --clean --yes --check'],
+    [0, 1, 2, 3, 10, 20, 130, 143],
+  );
+
+  const verify = program
+    .command('verify')
+    .description('prove that a backup is what was written')
+    .argument('<ID>', 'the backup', nonEmpty('ID'));
+  tail(
+    addRunOutput(addResources(verify), outputDir).action((id: string, flags: OutputFlags & ResourceFlags) => actions.verify(id, flags)),
+    ['dbbackup verify ID', 'dbbackup verify ID --json | grep damage.found'],
+    [0, 1, 2, 10, 20, 130, 143],
+  );
+
+  const list = program
+    .command('list')
+    .description('list the backups of a repository')
+    .option('--unfinished', 'list runs that did not finish instead');
+  tail(
+    addRepository(list, outputDir)
+      .option('--json', 'print one JSON object')
+      .option('--quiet', 'print IDs only')
+      .action((flags: OutputFlags & { readonly unfinished?: true }) => actions.list(flags)),
+    ['dbbackup list', 'dbbackup list --unfinished --output-dir /mnt/backups'],
+    [0, 1, 2, 3, 10],
+  );
+
+  const show = program.command('show').description('show what a backup holds').argument('<ID>', 'the backup', nonEmpty('ID'));
+  tail(
+    addRepository(show, outputDir)
+      .option('--json', 'print the manifest as it is')
+      .action((id: string, flags: OutputFlags) => actions.show(id, flags)),
+    ['dbbackup show ID', 'dbbackup show ID --json'],
+    [0, 1, 2, 10, 20],
+  );
+
+  const remove = program
+    .command('delete')
+    .description('delete a backup or what an unfinished run left')
+    .argument('<ID>', 'the backup', nonEmpty('ID'))
+    .option('--yes', 'do it');
+  tail(
+    addRepository(remove, outputDir)
+      .option('--json', 'print one JSON object')
+      .option('--quiet', 'print nothing')
+      .action((id: string, flags: OutputFlags & { readonly yes?: true }) => actions.delete(id, flags)),
+    ['dbbackup delete ID --yes'],
+    [0, 1, 2, 10, 11],
+  );
+};

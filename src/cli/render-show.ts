@@ -1,0 +1,68 @@
+import type { ShowReport } from '../commands/show.js';
+import { formatBytes, formatCount, formatDuration, formatPlural } from '../core/units.js';
+import { formatSummary } from './render-report.js';
+import type { Style } from './style.js';
+import { type Column, formatTable, toPrintable } from './text.js';
+
+/** More lines than a screen holds help nobody; --json has them all. */
+const maxRelationsShown = 20;
+
+const columns: readonly Column[] = [
+  { title: 'RELATION' },
+  { title: 'ROWS', isNumber: true },
+  { title: 'RAW', isNumber: true },
+  { title: 'STORED', isNumber: true },
+  { title: 'PARTS', isNumber: true },
+  { title: 'FORMAT' },
+  { title: 'READ' },
+];
+
+/** A manifest for people: its facts, and the largest relations with how they were read and why. */
+export const formatShow = (report: ShowReport, style: Style): string => {
+  const { manifest } = report;
+  const { totals, options, server } = manifest;
+  const elapsedMs = Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt);
+  const summary = formatSummary(
+    style.bold(toPrintable(manifest.id)),
+    [
+      ...manifest.databases.flatMap((database) => [
+        ['database', database.name, `${database.encoding}, owner ${database.owner}`] as const,
+        ...database.snapshots.map((snapshot) => ['snapshot', snapshot.id, `at ${snapshot.lsn}, taken ${snapshot.takenAt}`] as const),
+      ]),
+      ['server', server.versionText, `system ${server.systemIdentifier}`],
+      ['started', manifest.startedAt],
+      ['finished', manifest.finishedAt, formatDuration(elapsedMs)],
+      ['consistency', manifest.consistency],
+      ['raw', formatBytes(totals.rawBytes)],
+      ['stored', formatBytes(totals.storedBytes), `${options.compression}, ${manifest.checksum}`],
+      [
+        'rows',
+        formatCount(totals.rowCount),
+        `${formatPlural(totals.relationCount, 'relation')}, ${formatPlural(totals.fileCount, 'file')}`,
+      ],
+      ['options', `jobs ${options.jobs}, chunk size ${formatBytes(options.chunkSizeBytes)}, format ${options.format}`],
+      ['written by', `${manifest.tool.name} ${manifest.tool.version}`],
+      ['directory', report.directory],
+    ],
+    style,
+  );
+  return `${summary}\n${formatRelations(report)}`;
+};
+
+const formatRelations = ({ manifest }: ShowReport): string => {
+  // Partitioned tables hold no rows of their own.
+  const relations = manifest.databases.flatMap((database) => database.relations).filter((relation) => relation.kind !== 'p');
+  const largest = relations.toSorted((a, b) => b.rawBytes - a.rawBytes).slice(0, maxRelationsShown);
+  if (largest.length === 0) return 'no relations with rows\n';
+  const rows = largest.map((relation) => [
+    toPrintable(`${relation.schema}.${relation.name}`),
+    formatCount(relation.rowCount),
+    formatBytes(relation.rawBytes),
+    formatBytes(relation.storedBytes),
+    formatCount(relation.segments.length),
+    relation.format,
+    toPrintable(`${relation.readMethod}: ${relation.readReason}`),
+  ]);
+  const hidden = relations.length - largest.length;
+  return `${formatTable(columns, rows)}\n${hidden > 0 ? `and ${formatPlural(hidden, 'smaller relation')}; --json lists all\n` : ''}`;
+};

@@ -1,0 +1,223 @@
+import type {
+  BackupOptions,
+  BackupReport,
+  DeleteOptions,
+  DeleteReport,
+  ListOptions,
+  ListReport,
+  RestoreOptions,
+  RestoreReport,
+  RunContext,
+  ShowOptions,
+  VerifyOptions,
+  VerifyReport,
+} from '../commands/options.js';
+import type { ShowReport } from '../commands/show.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import type { Event } from '../core/events.js';
+import { readToolVersion } from '../core/version.js';
+import { type OutputOptions, parseArguments, type Request } from './args.js';
+import { type EndSignal, toBackupStatus, toFailureStatus, toListStatus, toRestoreStatus, toVerifyStatus } from './exit-codes.js';
+import { type Log, openLog } from './log-file.js';
+import { promptPassword, toPasswordPrompt } from './password-prompt.js';
+import { formatError } from './render-error.js';
+import { createJsonRenderer } from './render-json.js';
+import { formatList } from './render-list.js';
+import { createLiveProgress, createPlainProgress, type ProgressRenderer } from './render-progress.js';
+import { formatBackupReport, formatDeleteReport, formatRestoreReport, formatVerifyReport } from './render-report.js';
+import { formatShow } from './render-show.js';
+import { createRunRedactor, findRequestSecrets, type Redactor } from './secrets.js';
+import { toEndSignal, withSignals } from './signals.js';
+import { isLive, type Style, type TextStream, toStyle } from './style.js';
+import { toPrintable } from './text.js';
+
+/** What the CLI touches of its process. */
+export interface CliIo {
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** The commands, as the library exports them. */
+export interface Commands {
+  backup(options: BackupOptions, context: RunContext): Promise<BackupReport>;
+  restore(options: RestoreOptions, context: RunContext): Promise<RestoreReport>;
+  verify(options: VerifyOptions, context: RunContext): Promise<VerifyReport>;
+  list(options: ListOptions): Promise<ListReport>;
+  show(options: ShowOptions): Promise<ShowReport>;
+  deleteBackup(options: DeleteOptions): Promise<DeleteReport>;
+}
+
+/**
+ * Runs the program: standard output gets the result (with --json the Events), standard error progress, warnings and errors.
+ * Returns the exit status; never throws.
+ */
+export const runCli = async (argv: readonly string[], io: CliIo, commands: Commands): Promise<number> => {
+  try {
+    const parsed = parseArguments(argv, io.environment, Math.min(io.stdout.columns ?? 100, 120));
+    if (parsed.kind === 'request') return await runRequest(argv, parsed.request, parsed.output, io, commands);
+    io.stdout.write(parsed.text);
+    return 0;
+  } catch (error) {
+    const { text } = createRunRedactor([]);
+    const failure = toDbbackupError(error);
+    if (argv.includes('--json')) createJsonRenderer(io.stdout)(toRunFailed(failure, text));
+    io.stderr.write(formatError(failure, toStyle(io.stderr, io.environment), argv.includes('--verbose'), text));
+    return failure.exitStatus;
+  }
+};
+
+const runRequest = async (
+  argv: readonly string[],
+  request: Request,
+  output: OutputOptions,
+  io: CliIo,
+  commands: Commands,
+): Promise<number> => {
+  const style = toStyle(io.stderr, io.environment);
+  const warn = (text: string): void => void io.stderr.write(`dbbackup: ${style.yellow(toPrintable(text))}\n`);
+  const secrets = findRequestSecrets(request, io.environment);
+  let redactor = createRunRedactor(secrets);
+  const log =
+    output.logFile === null
+      ? null
+      : await openLog(output.logFile, output.isVerbose, (error) => warn(`the log file cannot be written: ${error.message}`));
+  log?.start({ version: readToolVersion(), arguments: argv.map((argument) => redactor.text(argument)) });
+  const session = createSession(output, io, style, log, () => redactor);
+  if (request.command === 'backup' && !output.isQuiet) for (const notice of request.notices) warn(notice);
+
+  const status = await withSignals(
+    (signal) => {
+      session.progress?.finish();
+      warn(`${signal}: stopping cleanly; a second signal stops at once`);
+    },
+    async (signal) => {
+      try {
+        const ready = await withPassword(request, signal);
+        if (ready.password !== undefined) redactor = createRunRedactor([...secrets, ready.password]);
+        return await execute(ready.request, output, io, commands, { signal, onEvent: session.listen }, () => session.progress?.finish());
+      } catch (error) {
+        const endSignal = toEndSignal(signal);
+        const failure = toCause(toDbbackupError(error), endSignal);
+        session.fail(failure);
+        return toFailureStatus(failure, endSignal);
+      }
+    },
+  );
+  log?.finish(status);
+  return status;
+};
+
+/** After a signal, whatever noticed the end first says less than the signal's name. */
+const toCause = (error: DbbackupError, signal: EndSignal | null): DbbackupError =>
+  signal === null || error.code !== 'cancelled'
+    ? error
+    : new DbbackupError('cancelled', `the run was cancelled by ${signal}`, { cause: error });
+
+interface Session {
+  readonly progress: ProgressRenderer | null;
+  listen(event: Event): void;
+  fail(error: DbbackupError): void;
+}
+
+/** Where Events and the error of one run go. */
+const createSession = (output: OutputOptions, io: CliIo, style: Style, log: Log | null, redactor: () => Redactor): Session => {
+  const progress = output.isJson
+    ? null
+    : (isLive(io.stderr, io.environment) ? createLiveProgress : createPlainProgress)(io.stderr, style, output);
+  const printJson = output.isJson ? createJsonRenderer(io.stdout) : null;
+  let hasTold = false;
+  const listen = (event: Event): void => {
+    const masked = redactor().event(event);
+    hasTold ||= event.type === 'run.failed';
+    printJson?.(masked);
+    progress?.render(masked);
+    log?.event(masked);
+  };
+  return {
+    progress,
+    listen,
+    fail: (error) => {
+      const { text } = redactor();
+      if (!hasTold) listen(toRunFailed(error, text));
+      progress?.finish();
+      log?.error(error, text);
+      io.stderr.write(formatError(error, style, output.isVerbose, text));
+    },
+  };
+};
+
+const toRunFailed = (error: DbbackupError, redact: (text: string) => string): Event => ({
+  atMs: Date.now(),
+  type: 'run.failed',
+  code: error.code,
+  message: redact(error.message),
+  ...(error.hint !== undefined && { hint: redact(error.hint) }),
+});
+
+/** The request with the password that -W asks for. */
+const withPassword = async (request: Request, signal: AbortSignal): Promise<{ readonly request: Request; readonly password?: string }> => {
+  if (!('isPrompting' in request) || !request.isPrompting) return { request };
+  const { connection } = request.options;
+  const password = await promptPassword(toPasswordPrompt(connection.user), signal);
+  const withIt = { ...connection, password };
+  // Spelled out twice because the two kinds of options differ in what else they hold.
+  return request.command === 'backup'
+    ? { request: { ...request, options: { ...request.options, connection: withIt } }, password }
+    : { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+};
+
+/** Runs the command, prints its report and gives the exit status. `settle` takes the progress display back before the report is printed. */
+const execute = async (
+  request: Request,
+  output: OutputOptions,
+  io: CliIo,
+  commands: Commands,
+  context: RunContext,
+  settle: () => void,
+): Promise<number> => {
+  const style = toStyle(io.stdout, io.environment);
+  /** Of a run: the Events are the JSON; of the others: the report is. */
+  const print = (text: string, quietText: string): void => {
+    settle();
+    if (!output.isJson) io.stdout.write(output.isQuiet ? quietText : text);
+  };
+  const printReport = (report: unknown, text: string, quietText: string): void => {
+    if (output.isJson) io.stdout.write(`${JSON.stringify(report)}\n`);
+    else print(text, quietText);
+  };
+  switch (request.command) {
+    case 'backup': {
+      const report = await commands.backup(request.options, context);
+      print(formatBackupReport(report, style), `${report.id}\n`);
+      return toBackupStatus(report);
+    }
+    case 'restore': {
+      const report = await commands.restore(request.options, context);
+      print(formatRestoreReport(report, style), '');
+      return toRestoreStatus(report);
+    }
+    case 'verify': {
+      const report = await commands.verify(request.options, context);
+      print(formatVerifyReport(report, style), '');
+      return toVerifyStatus(report);
+    }
+    case 'list': {
+      const report = await commands.list(request.options);
+      for (const { id, problem } of report.backups)
+        if (problem !== null) io.stderr.write(`dbbackup: warning: ${id}: ${toPrintable(problem)}\n`);
+      printReport(report, formatList(report, request.options.isUnfinished === true), report.backups.map(({ id }) => `${id}\n`).join(''));
+      return toListStatus(report);
+    }
+    case 'show': {
+      const report = await commands.show(request.options);
+      printReport(report.manifest, formatShow(report, style), '');
+      return 0;
+    }
+    case 'delete': {
+      const report = await commands.deleteBackup(request.options);
+      printReport(report, formatDeleteReport(report), '');
+      return 0;
+    }
+  }
+};

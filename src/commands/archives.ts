@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CompressStream, DecompressStream } from 'zstd-napi';
+import type { ManifestArchive } from '../manifest/schema.js';
+import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
+import { largeObjectsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
+import { toStorageError } from '../storage/storage-error.js';
+import type { LocalStorage } from '../storage/storage.js';
+
+/** Fast, and as small as the archive format's own compression. */
+const compressionLevel = 3;
+
+/** Private, and never over anything or through a link. */
+const newFile = { flags: 'wx', flag: 'wx', mode: 0o600 } as const;
+
+export interface ArchiveTarget {
+  readonly storage: LocalStorage;
+  readonly id: string;
+  /** Number of the database within the backup. */
+  readonly database: number;
+  readonly pgDumpVersion: string;
+}
+
+/** Writes an archive to the given absolute path; gives warnings. */
+export type DumpToPath = (outPath: string) => Promise<readonly string[]>;
+
+/** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
+export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
+  storeArchive(target, schemaPath(target.database), dump, [new CompressStream({ compressionLevel, checksumFlag: true })]);
+
+/** The large objects' archive, as pg_dump writes it. */
+export const storeLargeObjects = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> => storeArchive(target, largeObjectsPath(target.database), dump, []);
+
+export interface StoredArchive {
+  readonly archive: ManifestArchive;
+  readonly warnings: readonly string[];
+}
+
+const storeArchive = async (target: ArchiveTarget, path: string, dump: DumpToPath, filters: readonly Transform[]): Promise<StoredArchive> => {
+  const folder = await target.storage.createFolder(nameInBackup(target.id, dirname(path)));
+  const dumpPath = join(folder, `pg_dump${temporarySuffix}`);
+  try {
+    // pg_dump overwrites what is there and keeps its mode.
+    await writeFile(dumpPath, '', newFile);
+    const warnings = await dump(dumpPath);
+    const { sizeBytes, sha256 } = await publishStream(createReadStream(dumpPath), filters, await target.storage.localPath(nameInBackup(target.id, path)));
+    return { archive: { path, sizeBytes, sha256, pgDumpVersion: target.pgDumpVersion }, warnings };
+  } finally {
+    await rm(dumpPath, { force: true });
+  }
+};
+
+const publishStream = async (source: Readable, filters: readonly Transform[], path: string): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  const meter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  const temporaryPath = `${path}${temporarySuffix}`;
+  try {
+    await pipeline([source, ...filters, meter, createWriteStream(temporaryPath, newFile)]);
+    const file = await open(temporaryPath);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await moveWithoutOverwriting(temporaryPath, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(temporaryPath, { force: true });
+    throw toStorageError(error, 'write', path);
+  }
+  return { sizeBytes, sha256: hash.digest('hex') };
+};
+
+/** Decompresses a schema archive into a file that pg_restore can read in any order. */
+export const unpackSchema = async (storedPath: string, intoPath: string): Promise<void> => {
+  try {
+    await pipeline([createReadStream(storedPath), new DecompressStream(), createWriteStream(intoPath, newFile)]);
+  } catch (error) {
+    throw toStorageError(error, 'write', intoPath);
+  }
+};

@@ -1,0 +1,103 @@
+import { introspect } from '../catalog/introspect.js';
+import { prelude } from '../catalog/prelude.js';
+import type { Emit } from '../core/context.js';
+import { DbbackupError } from '../core/errors.js';
+import { runTasks } from '../engine/executor.js';
+import { withProgress } from '../engine/progress.js';
+import { sumDigests } from '../manifest/digest.js';
+import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+import type { CopyOutTask, SessionSpec } from '../native/engine.js';
+import type { Session } from '../native/session.js';
+import { planBackup } from '../planner/backup-plan.js';
+import { toCopyOut } from '../planner/copy-statements.js';
+import { defaults } from './options.js';
+import { withEngine } from './settings.js';
+
+export interface CheckOptions {
+  /** Connected to the restored database. */
+  readonly session: Session;
+  /** What was backed up. */
+  readonly database: ManifestDatabase;
+  readonly worker: SessionSpec;
+  readonly jobs: number;
+  readonly memoryLimitBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly emit: Emit;
+}
+
+/**
+ * Reads every restored relation as the backup read it and compares rows and digests; a partition tree is compared as a whole, since the target may have routed
+ * rows to other partitions. Resolves with the number of relations. Errors: `content_differs` naming the first relation and how many there are.
+ */
+export const checkRestored = async ({ session, database, worker, jobs, memoryLimitBytes, signal, emit }: CheckOptions): Promise<number> => {
+  for (const sql of prelude('UTF8')) await session.query(sql);
+  await session.query('BEGIN READ ONLY');
+  const catalog = await introspect(session);
+  await session.query('COMMIT');
+  const expected = new Map(database.relations.map((relation) => [keyOf(relation), relation]));
+  const plan = planBackup(catalog, { jobs, chunkSizeBytes: defaults.chunkSizeBytes, format: 'text' });
+  const restored = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+
+  const tasks = plan.tasks.map((origin) => {
+    const sources = origin.chunks.flatMap((chunk) => {
+      const relation = restored.get(plan.relations[chunk.relation]?.oid ?? 0);
+      const saved = relation === undefined ? undefined : expected.get(keyOf(relation));
+      // What the backup does not hold was made by an extension of the target.
+      if (relation === undefined || saved === undefined) return [];
+      const columns = saved.columns.map((name) => relation.columns.find((column) => column.name === name));
+      if (columns.some((column) => column === undefined)) throw differs([`${saved.schema}.${saved.name}`]);
+      const ordered = { ...relation, columns: columns.filter((column) => column !== undefined), condition: saved.condition };
+      return [{ name: keyOf(saved), format: saved.format, ...toCopyOut(ordered, saved.format, chunk, database.encoding) }];
+    });
+    return { spec: { kind: 'copyOut', taskId: origin.taskId, session: worker, sources, sink: null } satisfies CopyOutTask, origin };
+  });
+
+  const found = new Map<string, { rowCount: number; digest: string }>();
+  await withEngine({ jobs, memoryLimitBytes, signal }, (engine) =>
+    withProgress({ engine, emit, estimatedRawBytes: plan.estimatedRawBytes, nameOf: (taskId, source) => tasks[taskId - 1]?.spec.sources[source]?.name ?? '' }, () =>
+      runTasks(engine, tasks, jobs, {
+        onStarted: () => undefined,
+        onFinished: async ({ spec }, { segments }) => {
+          for (const { source, rowCount, digest } of segments) addTo(found, spec.sources[source]?.name ?? '', rowCount, digest);
+        },
+        onFailed: ({ spec, origin }, error) => {
+          emit({ type: 'chunk.failed', taskId: origin.taskId, name: spec.sources[0]?.name ?? '', code: error.code, message: error.message });
+        },
+      }),
+    ),
+  );
+  compare(database.relations, found);
+  return database.relations.filter(({ kind }) => kind !== 'p').length;
+};
+
+interface Sum {
+  rowCount: number;
+  digest: string;
+}
+
+const addTo = (sums: Map<string, Sum>, key: string, rowCount: number, digest: string): void => {
+  const sum = sums.get(key);
+  sums.set(key, sum === undefined ? { rowCount, digest } : { rowCount: sum.rowCount + rowCount, digest: sumDigests([sum.digest, digest]) });
+};
+
+const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string => `${schema}.${name}`;
+
+const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<string, Sum>): void => {
+  const wantedSums = new Map<string, Sum>();
+  const foundSums = new Map<string, Sum>();
+  const roots = new Map(relations.map((relation) => [relation.oid, relation]));
+  for (const relation of relations) {
+    if (relation.kind === 'p') continue;
+    const key = keyOf(roots.get(relation.partitionRootOid ?? 0) ?? relation);
+    addTo(wantedSums, key, relation.rowCount, relation.digest);
+    const sum = found.get(keyOf(relation));
+    if (sum !== undefined) addTo(foundSums, key, sum.rowCount, sum.digest);
+  }
+  const different = [...wantedSums].filter(([key, wanted]) => foundSums.get(key)?.rowCount !== wanted.rowCount || foundSums.get(key)?.digest !== wanted.digest);
+  if (different.length > 0) throw differs(different.map(([key]) => key));
+};
+
+const differs = (names: readonly string[]): DbbackupError =>
+  new DbbackupError('content_differs', `the restored rows of ${names[0]} differ from the backup${names.length > 1 ? `, and those of ${names.length - 1} more` : ''}`, {
+    details: { object: names[0] ?? '' },
+  });

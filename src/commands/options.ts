@@ -1,0 +1,230 @@
+/** What the commands take and return: the public contract of the library. The CLI builds these objects and renders these reports, nothing else. */
+import type { EventListener } from '../core/events.js';
+import type { ChecksumName, CodecName } from '../core/results.js';
+
+/** What every command takes as its second argument. */
+export interface RunContext {
+  /** Aborting it ends the run within two seconds with the error `cancelled`; nothing half-written is published. Default: the run cannot be cancelled. */
+  readonly signal?: AbortSignal;
+  /** Called with each Event as it happens, on the event loop. Must not throw and should return quickly. Default: nobody listens. */
+  readonly onEvent?: EventListener;
+}
+
+/** How to reach a server. What is left out comes from the environment (`PGHOST` …), `pg_service.conf` and `.pgpass`, as with every libpq program. */
+export interface ConnectionOptions {
+  /** A database name, a URI (`postgres://…`) or a keyword string (`host=… dbname=…`). In a restore it names the target. */
+  readonly database: string;
+  /** Host name or directory of the Unix socket; overrides what `database` says. Default: libpq's. */
+  readonly host?: string;
+  /** Port, or a comma-separated list of ports beside a list of hosts. Default: libpq's (5432). */
+  readonly port?: string;
+  /** Default: libpq's (the operating system's user). */
+  readonly user?: string;
+  /** Overrides every other source of a password. Reaches the server and the environment of client tools only: never argv, a log, an error or the manifest. */
+  readonly password?: string;
+  /** Never ask for a password: a server that wants one and finds none in the environment or `.pgpass` refuses the connection. Default: false. */
+  readonly noPassword?: boolean;
+}
+
+/** Codec and level of the data files. */
+export interface CompressionOptions {
+  readonly codec: CodecName;
+  /** zstd 1–22, gzip 1–12; 0 for lz4 and none, which have no levels. */
+  readonly level: number;
+}
+
+export interface BackupOptions {
+  readonly connection: ConnectionOptions;
+  /** The repository, created when it does not exist. */
+  readonly outputDir: string;
+  /** Tasks that run at the same time, each with a connection of its own; one more connection holds the snapshot. Default: the number of cores, at least 4 and at most 8. */
+  readonly jobs?: number;
+  /** Estimated raw bytes of a chunk and upper bound of a data file's stored bytes. Smaller spreads a table over more workers and files. Default: 1 GiB. */
+  readonly chunkSizeBytes?: number;
+  /** Default: zstd at level 1. A level above 6 is lowered to 6 unless `isLevelForced`. */
+  readonly compression?: CompressionOptions;
+  /** Take a level above 6 as it is: some per cent smaller, many times slower. Default: false. */
+  readonly isLevelForced?: boolean;
+  /** COPY format: `auto` decides for each table; `binary` and `text` override that where the column types make it safe. Default: `auto`. */
+  readonly format?: 'auto' | 'binary' | 'text';
+  /** Checksum of the data files. `sha256` is cryptographic and costs up to a third of the run on incompressible data. Default: `xxh3-128`. */
+  readonly checksum?: ChecksumName;
+  /**
+   * Bound for the resident memory of this process; lower leaves fewer blocks for each job, too low is `memory_limit_too_small`.
+   * Default: 144 MiB, exceeded where that many jobs cannot run in it.
+   */
+  readonly memoryLimitBytes?: number;
+  /** Directory of pg_dump. Default: the newest suitable one of the usual places and `PATH`. */
+  readonly pgBinDir?: string;
+  /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
+  readonly isVerifying?: boolean;
+}
+
+export interface BackupReport {
+  readonly id: string;
+  readonly repository: string;
+  readonly manifestPath: string;
+  readonly rowCount: number;
+  /** COPY bytes of all rows. */
+  readonly rawBytes: number;
+  /** Bytes of the data files. */
+  readonly storedBytes: number;
+  readonly elapsedMs: number;
+  /** Raw bytes per second of wall time. */
+  readonly bytesPerSecond: number;
+  readonly peakRssBytes: number;
+  readonly relationCount: number;
+  readonly fileCount: number;
+  readonly warnings: readonly string[];
+  /** Present when `isVerifying` was set. */
+  readonly verified?: VerifyReport;
+}
+
+export interface RestoreOptions {
+  readonly id: string;
+  /** The repository. */
+  readonly outputDir: string;
+  /** The target: `connection.database` names the database to fill. With `isCreating` the server is reached through its maintenance database first. */
+  readonly connection: ConnectionOptions;
+  /** Create the target database, with the source's encoding and locale. It must not exist. Default: false. */
+  readonly isCreating?: boolean;
+  /** Drop what the backup is about to create from the target first. Needs `isConfirmed`. Default: false: a target that holds relations is refused. */
+  readonly isCleaning?: boolean;
+  /** Consent to `isCleaning`. Default: false. */
+  readonly isConfirmed?: boolean;
+  /** Read every restored table again and compare its row digest with the manifest: about the time of a backup more. Default: false. */
+  readonly isChecking?: boolean;
+  /** As in BackupOptions; also the number of indexes built at the same time. */
+  readonly jobs?: number;
+  /** As in BackupOptions. */
+  readonly memoryLimitBytes?: number;
+  /** Directory of pg_restore and psql. Default: the suitable ones of the usual places and `PATH`. */
+  readonly pgBinDir?: string;
+}
+
+export interface RestoreReport {
+  readonly id: string;
+  /** Name of the database that was filled. */
+  readonly database: string;
+  readonly relationCount: number;
+  readonly rowCount: number;
+  readonly rawBytes: number;
+  readonly elapsedMs: number;
+  readonly bytesPerSecond: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+  /** Relations whose digests were found equal; present when `isChecking` was set. */
+  readonly checkedRelationCount?: number;
+}
+
+export interface VerifyOptions {
+  readonly id: string;
+  /** The repository. */
+  readonly outputDir: string;
+  /** As in BackupOptions; no connections are made. */
+  readonly jobs?: number;
+  /** As in BackupOptions. */
+  readonly memoryLimitBytes?: number;
+}
+
+/** One place where the backup is not what was written. */
+export interface Damage {
+  /** File, relative to the backup. */
+  readonly path: string;
+  /** `schema.table`, or an empty string where no relation's rows are touched. */
+  readonly relation: string;
+  /** Index of the frame within the file and byte offset; -1 where not known. */
+  readonly frame: number;
+  readonly offset: number;
+  /** `missing`, `size`, `checksum`, `frame`, `rows` or `digest`. */
+  readonly kind: string;
+  readonly message: string;
+}
+
+export interface VerifyReport {
+  readonly id: string;
+  readonly fileCount: number;
+  readonly relationCount: number;
+  readonly rowCount: number;
+  readonly rawBytes: number;
+  readonly elapsedMs: number;
+  readonly bytesPerSecond: number;
+  /** Empty when the backup is sound. */
+  readonly damage: readonly Damage[];
+}
+
+export interface ListOptions {
+  /** The repository. */
+  readonly outputDir: string;
+  /** List runs without a manifest instead of finished backups. Default: false. */
+  readonly isUnfinished?: boolean;
+}
+
+/** One line of a list. Facts that the manifest (or, of an unfinished run, the journal) does not tell are null. */
+export interface BackupSummary {
+  readonly id: string;
+  /** `damaged`: there is a manifest, and it cannot be read: `problem` says why. */
+  readonly state: 'finished' | 'unfinished' | 'damaged';
+  readonly database: string | null;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** Of an unfinished run: what its finished chunks amount to. */
+  readonly rowCount: number | null;
+  readonly rawBytes: number | null;
+  readonly storedBytes: number | null;
+  readonly relationCount: number | null;
+  /** `exact`: all rows are of one snapshot. Null for an unfinished run. */
+  readonly consistency: string | null;
+  readonly problem: string | null;
+  /** An unfinished run whose process is alive on this machine. */
+  readonly isRunning: boolean;
+}
+
+/** Sorted by time of start, oldest first; what tells no time comes last, by ID. */
+export interface ListReport {
+  readonly repository: string;
+  readonly backups: readonly BackupSummary[];
+}
+
+export interface ShowOptions {
+  readonly id: string;
+  /** The repository. */
+  readonly outputDir: string;
+}
+
+export interface DeleteOptions {
+  /** A finished backup or an unfinished run. */
+  readonly id: string;
+  /** The repository. */
+  readonly outputDir: string;
+  /** Without consent nothing is deleted: `usage`. */
+  readonly isConfirmed: boolean;
+}
+
+export interface DeleteReport {
+  readonly id: string;
+  readonly repository: string;
+  readonly wasFinished: boolean;
+}
+
+/** What the options amount to where they are left out. */
+export const defaults = {
+  outputDir: './backups',
+  chunkSizeBytes: 1024 ** 3,
+  compression: { codec: 'zstd', level: 1 },
+  format: 'auto',
+  checksum: 'xxh3-128',
+} as const satisfies Partial<BackupOptions>;
+
+/** Above this level the time spent grows many times faster than the space saved. */
+export const maxUnforcedLevel = 6;
+
+/** Number of jobs for a machine with `coreCount` cores: waiting for the server leaves room for at least 4, and beyond 8 a server at the same machine gains nothing. */
+export const toDefaultJobs = (coreCount: number): number => Math.min(Math.max(coreCount, 4), 8);
+
+/** The codec and level a backup uses: the default where none is given, the level capped unless forced. */
+export const toCompression = (options: Pick<BackupOptions, 'compression' | 'isLevelForced'>): CompressionOptions => {
+  const { codec, level } = options.compression ?? defaults.compression;
+  return { codec, level: options.isLevelForced === true ? level : Math.min(level, maxUnforcedLevel) };
+};

@@ -1,0 +1,26 @@
+import { openSession, type Session } from '../native/session.js';
+import { toConnectionSpec } from './connect.js';
+import type { ConnectionOptions } from './options.js';
+
+export interface SessionSettings {
+  readonly applicationName: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Connection parameters that override all others, for example `{ dbname: 'postgres' }`. */
+  readonly overrides?: Readonly<Record<string, string>>;
+}
+
+/** Runs `use` with an open control session and closes it. */
+export const withSession = async <T>(connection: ConnectionOptions, settings: SessionSettings, use: (session: Session) => Promise<T>): Promise<T> => {
+  const session = await openSession(toConnectionSpec(connection, settings.applicationName, settings.overrides), { signal: settings.signal });
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+};
+
+/** Parameters that lead to the very server `session` is connected to, where the options name several hosts. */
+export const toSameServer = (session: Session): Readonly<Record<string, string>> => {
+  const { host, port, options } = session.info();
+  return (options['host'] ?? '').includes(',') ? { host, port, hostaddr: '' } : {};
+};

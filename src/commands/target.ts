@@ -1,0 +1,73 @@
+import { DbbackupError } from '../core/errors.js';
+import type { ManifestDatabase } from '../manifest/schema.js';
+import { databaseOf } from '../native/connection-info.js';
+import type { Session } from '../native/session.js';
+import type { ConnectionOptions, RestoreOptions } from './options.js';
+import { withSession } from './sessions.js';
+
+/** Databases every server has: one must be connected to while another is created. */
+const maintenanceDatabases = ['postgres', 'template1'] as const;
+
+/** Creates the target database where the options ask for it, dropping the old one first with `isCleaning`. Errors: `usage`, `target_exists`, the server's. */
+export const prepareTarget = async (options: RestoreOptions, source: ManifestDatabase, signal: AbortSignal | undefined): Promise<void> => {
+  const isCleaning = options.isCleaning === true;
+  if (isCleaning && options.isConfirmed !== true) {
+    throw new DbbackupError('usage', 'dropping the target database needs consent', { details: { hint: 'Set isConfirmed, or --yes.' } });
+  }
+  if (!isCleaning && options.isCreating !== true) return;
+  const name = databaseOf(options.connection.database);
+  await withMaintenance(options.connection, signal, async (session) => {
+    const exists = (await session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows.length > 0;
+    if (exists && !isCleaning) throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
+    if (exists) await session.query(await formatSql(session, 'DROP DATABASE %I', [name]));
+    await session.query(await createStatement(session, name, source));
+  });
+};
+
+const withMaintenance = async (connection: ConnectionOptions, signal: AbortSignal | undefined, use: (session: Session) => Promise<void>): Promise<void> => {
+  const [first, second] = maintenanceDatabases;
+  const open = (dbname: string) => withSession(connection, { applicationName: 'dbbackup', signal, overrides: { dbname } }, use);
+  try {
+    await open(first);
+  } catch (error) {
+    if (!(error instanceof DbbackupError && error.code === 'database_not_found' && error.details.sqlstate === undefined)) throw error;
+    await open(second);
+  }
+};
+
+/** Identifiers as %I, literals as %L: quoted by the server. */
+const formatSql = async (session: Session, template: string, values: readonly string[]): Promise<string> => {
+  const places = values.map((_, index) => `, $${index + 1}::text`).join('');
+  const { rows } = await session.query(`SELECT pg_catalog.format('${template.replaceAll("'", "''")}'${places})`, values);
+  return rows[0]?.[0] ?? '';
+};
+
+/** The source's encoding and locale; template0 is the one template that allows any. */
+const createStatement = (session: Session, name: string, source: ManifestDatabase): Promise<string> => {
+  const { encoding, collate, ctype, localeProvider, icuLocale } = source;
+  const version = session.info().serverVersion;
+  const base = 'CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L';
+  const values = [name, encoding, collate, ctype];
+  if (localeProvider === 'i' && icuLocale !== null && version >= 150000) return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L`, [...values, icuLocale]);
+  if (localeProvider === 'b' && icuLocale !== null && version >= 170000) return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale]);
+  return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
+};
+
+/** Refuses a database that holds anything of a user's: relations, functions, types, schemas. Objects of extensions do not count. */
+export const checkEmpty = async (session: Session): Promise<void> => {
+  const { rows } = await session.query(userObjectsQuery);
+  const first = rows[0]?.[0];
+  if (first === undefined || first === null) return;
+  const { database } = session.info();
+  throw new DbbackupError('target_not_empty', `database ${JSON.stringify(database)} is not empty: it holds ${first}`, { details: { object: database } });
+};
+
+const userObjectsQuery = `
+  SELECT pg_catalog.pg_describe_object(classid, objid, 0) FROM (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, c.oid AS objid, c.relnamespace AS namespace FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.pronamespace FROM pg_catalog.pg_proc p
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typnamespace FROM pg_catalog.pg_type t WHERE t.typtype IN ('e', 'd')
+  ) o JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+  WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e')
+  LIMIT 1`;

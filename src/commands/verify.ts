@@ -1,0 +1,107 @@
+import { createEmit, systemClock } from '../core/context.js';
+import type { Finding } from '../core/results.js';
+import { runTasks } from '../engine/executor.js';
+import { withProgress } from '../engine/progress.js';
+import type { Manifest } from '../manifest/schema.js';
+import { readManifest } from '../manifest/store.js';
+import type { CheckTask, SegmentSpec } from '../native/engine.js';
+import { hashFile } from '../native/hash-file.js';
+import { nameInBackup } from '../storage/layout.js';
+import { openLocalStorage } from '../storage/local-storage.js';
+import { openRepository } from '../storage/repository.js';
+import type { LocalStorage } from '../storage/storage.js';
+import type { Damage, RunContext, VerifyOptions, VerifyReport } from './options.js';
+import { toBytesPerSecond, toJobs, withEngine } from './settings.js';
+
+/**
+ * Reads every byte of a backup: size and checksum of each file, each frame, rows and digests of each relation. Damage is what the report lists, not an error.
+ * Errors: `repository_not_found`, `backup_not_found`, `backup_unfinished`, `manifest_damaged`, `path_unsafe`, `io_error`, `cancelled`.
+ */
+export const verify = async (options: VerifyOptions, context: RunContext = {}): Promise<VerifyReport> => {
+  const startedMs = systemClock.monotonicMs();
+  const jobs = toJobs(options.jobs);
+  const emit = createEmit([context.onEvent]);
+  const storage = openLocalStorage(options.outputDir);
+  const { id } = await (await openRepository(storage)).findFinished(options.id);
+  const manifest = await readManifest(storage, id);
+  emit({ type: 'verify.started', id });
+
+  const damage: Damage[] = [];
+  const note = (found: Damage): void => {
+    damage.push(found);
+    emit({ type: 'damage.found', path: found.path, relation: found.relation, frame: found.frame, kind: found.kind, message: found.message });
+  };
+  const totals = { rowCount: 0, rawBytes: 0 };
+  for (const found of await checkArchives(storage, manifest)) note(found);
+
+  const tasks = await toCheckTasks(storage, manifest);
+  const nameOf = (taskId: number, source: number): string => tasks[taskId - 1]?.spec.segments[source]?.name ?? '';
+  await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
+    withProgress({ engine, emit, estimatedRawBytes: manifest.totals.rawBytes, nameOf }, () =>
+      runTasks(engine, tasks, jobs, {
+        onStarted: ({ spec, origin }) => {
+          emit({ type: 'chunk.started', taskId: spec.taskId, name: origin.path });
+        },
+        onFinished: async ({ origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs, findings }) => {
+          totals.rowCount += rowCount;
+          totals.rawBytes += rawBytes;
+          for (const finding of findings) note(toDamage(origin.path, finding, origin.relations));
+          emit({ type: 'chunk.finished', taskId, name: origin.path, rawBytes, storedBytes, rowCount, elapsedMs });
+        },
+        onFailed: ({ spec, origin }, error) => {
+          emit({ type: 'chunk.failed', taskId: spec.taskId, name: origin.path, code: error.code, message: error.message });
+        },
+      }),
+    ),
+  );
+
+  const elapsedMs = Math.round(systemClock.monotonicMs() - startedMs);
+  const { fileCount, relationCount } = manifest.totals;
+  const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(totals.rawBytes, elapsedMs) };
+  emit({ type: 'verify.finished', id, fileCount, damageCount: damage.length, ...totals, ...speed });
+  return { id, fileCount, relationCount, ...totals, ...speed, damage };
+};
+
+/** One task a data file; `origin` names the file and the relations in it. */
+const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
+  const segments = manifest.files.map((): SegmentSpec[] => []);
+  for (const relation of manifest.databases.flatMap(({ relations }) => relations)) {
+    const name = `${relation.schema}.${relation.name}`;
+    for (const { file, ...range } of relation.segments) segments[file]?.push({ name, format: relation.format, ...range });
+  }
+  const tasks = manifest.files.map(async (file, index) => {
+    const own = (segments[index] ?? []).sort((a, b) => a.offset - b.offset);
+    const spec: CheckTask = {
+      kind: 'check',
+      taskId: index + 1,
+      path: await storage.localPath(nameInBackup(manifest.id, file.path)),
+      sizeBytes: file.sizeBytes,
+      checksum: file.checksum,
+      checksumName: manifest.checksum,
+      codec: file.codec,
+      segments: own,
+    };
+    return { spec, origin: { path: file.path, relations: [...new Set(own.map(({ name }) => name))] } };
+  });
+  return Promise.all(tasks);
+};
+
+const checkArchives = async (storage: LocalStorage, manifest: Manifest): Promise<readonly Damage[]> => {
+  const damage: Damage[] = [];
+  for (const { path, sha256 } of manifest.databases.flatMap(({ schema, largeObjects }) => (largeObjects === null ? [schema] : [schema, largeObjects]))) {
+    const name = nameInBackup(manifest.id, path);
+    const found = (await storage.stat(name)) === null ? null : await hashFile(await storage.localPath(name), 'sha256');
+    if (found === sha256) continue;
+    const what = found === null ? { kind: 'missing', message: 'the archive is missing' } : { kind: 'checksum', message: 'the archive’s SHA-256 is not the one in the manifest' };
+    damage.push({ path, relation: '', frame: -1, offset: -1, ...what });
+  }
+  return damage;
+};
+
+const mostNamed = 5;
+
+/** Damage outside every segment, or of a file as a whole, may touch any relation in the file. */
+const toDamage = (path: string, { kind, segment, frame, offset, message }: Finding, relations: readonly string[]): Damage => {
+  const rest = relations.length > mostNamed ? ` and ${relations.length - mostNamed} more` : '';
+  return { path, relation: segment === '' ? `${relations.slice(0, mostNamed).join(', ')}${rest}` : segment, frame, offset, kind, message };
+};

@@ -1,0 +1,28 @@
+/** The public API: what the command line uses, and nothing else. */
+export { backup } from './commands/backup.js';
+export { deleteBackup } from './commands/delete.js';
+export { list } from './commands/list.js';
+export type {
+  BackupOptions,
+  BackupReport,
+  BackupSummary,
+  CompressionOptions,
+  ConnectionOptions,
+  Damage,
+  DeleteOptions,
+  DeleteReport,
+  ListOptions,
+  ListReport,
+  RestoreOptions,
+  RestoreReport,
+  RunContext,
+  ShowOptions,
+  VerifyOptions,
+  VerifyReport,
+} from './commands/options.js';
+export { restore } from './commands/restore.js';
+export { type ShowReport, show } from './commands/show.js';
+export { verify } from './commands/verify.js';
+export { type ErrorCode, errorCodes, isErrorCode } from './core/error-codes.js';
+export { DbbackupError, type ErrorDetails } from './core/errors.js';
+export type { Event, EventListener } from './core/events.js';

@@ -1,0 +1,191 @@
+import { DbbackupError } from '../core/errors.js';
+import type { Event } from '../core/events.js';
+import type { CodecName } from '../core/results.js';
+import type { Catalog, Relation } from '../catalog/model.js';
+import type { BackupPlan, PlannedTask, RelationPlan } from '../planner/plan.js';
+import { backupNames, readAttempt } from '../storage/layout.js';
+import { checkManifest } from './check.js';
+import { formatVersion } from './codec.js';
+import { sumDigests } from './digest.js';
+import type { Manifest, ManifestArchive, ManifestFile, ManifestOptions, ManifestRelation, ManifestSegment, ManifestSnapshot } from './schema.js';
+
+/** Names that a restore needs to pick a relation's entries out of the schema archive. */
+export interface RelationStructure {
+  readonly indexNames: readonly string[];
+  /** Of PRIMARY KEY, UNIQUE and EXCLUDE constraints. */
+  readonly constraintNames: readonly string[];
+}
+
+/** What is known of a run besides its Events. */
+export interface ManifestFacts {
+  readonly id: string;
+  readonly tool: { readonly name: string; readonly version: string };
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly options: ManifestOptions;
+  readonly codec: CodecName;
+  readonly catalog: Catalog;
+  /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
+  readonly plan: BackupPlan;
+  /** By OID; a relation that is missing has neither indexes nor constraints. */
+  readonly structures: ReadonlyMap<number, RelationStructure>;
+  readonly snapshot: ManifestSnapshot;
+  readonly schema: ManifestArchive;
+  readonly largeObjects: ManifestArchive | null;
+}
+
+type RelationReading = Pick<RelationPlan, 'schema' | 'name' | 'format' | 'formatReason' | 'readMethod' | 'readReason'>;
+
+type ChunkFinished = Extract<Event, { readonly type: 'chunk.finished' }>;
+
+/**
+ * The fold of a run's Events into its Manifest. Pure; the result depends on neither the order in which tasks finished nor how often one was reported:
+ * of several reports on a task the last counts. File paths in Events are relative to the backup's `data` folder. Cost: the Events of finished tasks are kept.
+ */
+export class ManifestBuilder {
+  readonly #facts: ManifestFacts;
+  readonly #finished = new Map<number, ChunkFinished>();
+
+  constructor(facts: ManifestFacts) {
+    this.#facts = facts;
+  }
+
+  /** Takes one Event; those that say nothing about data are passed over. */
+  add(event: Event): void {
+    if (event.type === 'chunk.finished' && event.files !== undefined) this.#finished.set(event.taskId, event);
+  }
+
+  /** Throws `backup_unfinished` when a task of the plan has not finished, `internal` or `manifest_damaged` when the Events contradict the plan or themselves. */
+  build(finishedAt: string): Manifest {
+    const { files, segments } = this.#collectData();
+    const manifest = toManifest(this.#facts, finishedAt, files, segments);
+    checkManifest(manifest);
+    return manifest;
+  }
+
+  /** Files and, by index of the relation in the plan, segments: both in the order of tasks and, within a task, of its chunks. */
+  #collectData(): { readonly files: readonly ManifestFile[]; readonly segments: ReadonlyMap<number, readonly ManifestSegment[]> } {
+    const files: ManifestFile[] = [];
+    const segments = new Map<number, ManifestSegment[]>();
+    for (const task of this.#facts.plan.tasks) {
+      const event = this.#finished.get(task.taskId);
+      if (event === undefined) throw new DbbackupError('backup_unfinished', `task ${task.taskId} has not finished`);
+      const firstFile = files.length;
+      for (const file of event.files ?? []) {
+        files.push({ path: `${backupNames.dataFolder}/${file.path}`, sizeBytes: file.sizeBytes, checksum: file.checksum, codec: this.#facts.codec, attempt: readAttempt(file.path) });
+      }
+      for (const { source, file, ...range } of event.segments ?? []) {
+        const relation = toRelationIndex(task, source);
+        if (file < 0 || file >= files.length - firstFile) throw new DbbackupError('internal', `task ${task.taskId} has a segment in file ${file}, which it did not write`);
+        const known = segments.get(relation) ?? [];
+        known.push({ file: firstFile + file, ...range });
+        segments.set(relation, known);
+      }
+    }
+    return { files, segments };
+  }
+}
+
+/** The Manifest of a run's Events. See ManifestBuilder. */
+export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, finishedAt: string): Manifest => {
+  const builder = new ManifestBuilder(facts);
+  for (const event of events) builder.add(event);
+  return builder.build(finishedAt);
+};
+
+const toRelationIndex = (task: PlannedTask, source: number): number => {
+  const chunk = task.chunks[source];
+  if (chunk === undefined) throw new DbbackupError('internal', `task ${task.taskId} has a segment of chunk ${source}, which it does not hold`);
+  return chunk.relation;
+};
+
+const toManifest = (
+  facts: ManifestFacts,
+  finishedAt: string,
+  files: readonly ManifestFile[],
+  segments: ReadonlyMap<number, readonly ManifestSegment[]>,
+): Manifest => {
+  const { catalog, plan, options } = facts;
+  const known = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+  const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
+  const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
+  const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
+  const rowless = catalog.relations.filter(({ oid }) => !plannedOids.has(oid)).map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
+  const relations = [...planned, ...rowless];
+  return {
+    format: 'dbbackup',
+    formatVersion,
+    id: facts.id,
+    kind: 'single',
+    tool: facts.tool,
+    startedAt: facts.startedAt,
+    finishedAt,
+    consistency: 'exact',
+    baseBackupId: null,
+    encryption: null,
+    options,
+    server: {
+      version: catalog.server.version,
+      versionText: catalog.server.versionText,
+      systemIdentifier: catalog.server.systemIdentifier,
+      startedAt: catalog.server.startedAt,
+    },
+    totals: {
+      rowCount: sum(relations, (relation) => relation.rowCount),
+      rawBytes: sum(relations, (relation) => relation.rawBytes),
+      storedBytes: sum(relations, (relation) => relation.storedBytes),
+      relationCount: relations.length,
+      fileCount: files.length,
+    },
+    checksum: options.checksum,
+    databases: [
+      {
+        number: 1,
+        ...catalog.database,
+        snapshots: [facts.snapshot],
+        schema: facts.schema,
+        largeObjects: facts.largeObjects,
+        relations,
+        sequences: catalog.sequences.map(({ schema, name, lastValue, isCalled }) => ({ schema, name, lastValue, isCalled })),
+        materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
+      },
+    ],
+    files,
+  };
+};
+
+const toRelation = (facts: ManifestFacts, plan: RelationReading, relation: Relation | undefined, segments: readonly ManifestSegment[]): ManifestRelation => {
+  if (relation === undefined) throw new DbbackupError('internal', `the plan reads ${plan.schema}.${plan.name}, which the catalog does not hold`);
+  if (relation.kind === 'p' && segments.length > 0) throw new DbbackupError('internal', `${plan.schema}.${plan.name} is partitioned and has rows of its own`);
+  const structure = facts.structures.get(relation.oid);
+  return {
+    oid: relation.oid,
+    schema: relation.schema,
+    name: relation.name,
+    kind: relation.kind,
+    partitionRootOid: relation.partitionRootOid,
+    snapshot: facts.snapshot.number,
+    columns: relation.columns.map((column) => column.name),
+    condition: relation.condition,
+    indexNames: structure?.indexNames ?? [],
+    constraintNames: structure?.constraintNames ?? [],
+    format: plan.format,
+    formatReason: plan.formatReason,
+    readMethod: plan.readMethod,
+    readReason: plan.readReason,
+    rowCount: sum(segments, (segment) => segment.rowCount),
+    rawBytes: sum(segments, (segment) => segment.rawBytes),
+    storedBytes: sum(segments, (segment) => segment.storedBytes),
+    digest: sumDigests(segments.map((segment) => segment.digest)),
+    segments,
+  };
+};
+
+/** Partitioned tables are recorded for their names: their partitions' rows can be loaded and compared through them. Skipped relations say so. */
+const toRowlessPlan = (relation: Relation, skipped: ReadonlyMap<number, string>): RelationReading => {
+  const reason = relation.kind === 'p' ? 'a partitioned table holds no rows of its own' : skipped.get(relation.oid);
+  if (reason === undefined) throw new DbbackupError('internal', `the plan leaves out ${relation.schema}.${relation.name}`);
+  return { schema: relation.schema, name: relation.name, format: 'text', formatReason: reason, readMethod: 'whole', readReason: reason };
+};
+
+const sum = <T>(items: readonly T[], toNumber: (item: T) => number): number => items.reduce((total, item) => total + toNumber(item), 0);

@@ -1,0 +1,84 @@
+import { DbbackupError } from '../core/errors.js';
+import type { Event } from '../core/events.js';
+import type { Repository, RepositoryEntry } from '../storage/repository.js';
+import { readJournal } from './journal.js';
+import type { Manifest } from './schema.js';
+import { readManifest } from './store.js';
+
+/** What is known of a backup or a run at a glance. What its manifest or journal does not tell is null. */
+export interface BackupFacts {
+  readonly id: string;
+  /** `damaged`: there is a manifest or journal, and it cannot be believed: `problem` says why. */
+  readonly state: 'finished' | 'unfinished' | 'damaged';
+  readonly database: string | null;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** Of an unfinished run: what its finished tasks amount to. */
+  readonly rowCount: number | null;
+  readonly rawBytes: number | null;
+  readonly storedBytes: number | null;
+  readonly relationCount: number | null;
+  readonly consistency: string | null;
+  readonly problem: string | null;
+}
+
+/** Reads the manifest of a finished backup, the journal of an unfinished run. Damage is a state, not an error; errors of the storage are thrown. */
+export const readBackupFacts = async (repository: Repository, entry: RepositoryEntry): Promise<BackupFacts> => {
+  try {
+    if (entry.isFinished) return toFinishedFacts(await readManifest(repository.storage, entry.id));
+    return toUnfinishedFacts(entry.id, (await readJournal(repository.storage, entry.id))?.events ?? []);
+  } catch (error) {
+    // It was deleted since it was listed.
+    if (error instanceof DbbackupError && error.code === 'backup_unfinished') return toUnfinishedFacts(entry.id, []);
+    if (error instanceof DbbackupError && damageCodes.has(error.code)) return { ...noFacts, id: entry.id, state: 'damaged', problem: error.message };
+    throw error;
+  }
+};
+
+const damageCodes: ReadonlySet<string> = new Set(['manifest_damaged', 'format_unsupported', 'path_unsafe']);
+
+const noFacts = {
+  database: null,
+  startedAt: null,
+  finishedAt: null,
+  rowCount: null,
+  rawBytes: null,
+  storedBytes: null,
+  relationCount: null,
+  consistency: null,
+  problem: null,
+} as const;
+
+const toFinishedFacts = (manifest: Manifest): BackupFacts => ({
+  id: manifest.id,
+  state: 'finished',
+  database: manifest.databases.map((database) => database.name).join(', '),
+  startedAt: manifest.startedAt,
+  finishedAt: manifest.finishedAt,
+  rowCount: manifest.totals.rowCount,
+  rawBytes: manifest.totals.rawBytes,
+  storedBytes: manifest.totals.storedBytes,
+  relationCount: manifest.totals.relationCount,
+  consistency: manifest.consistency,
+  problem: null,
+});
+
+const toUnfinishedFacts = (id: string, events: readonly Event[]): BackupFacts => {
+  const started = events.find((event) => event.type === 'backup.started');
+  const planned = events.find((event) => event.type === 'plan.ready');
+  // A task that was reported twice counts once.
+  const finished = [...new Map(events.flatMap((event) => (event.type === 'chunk.finished' ? [[event.taskId, event] as const] : []))).values()];
+  const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => finished.reduce((total, event) => total + event[field], 0);
+  return {
+    ...noFacts,
+    id,
+    state: 'unfinished',
+    database: started?.database ?? null,
+    startedAt: started === undefined ? null : new Date(started.atMs).toISOString(),
+    rowCount: sum('rowCount'),
+    rawBytes: sum('rawBytes'),
+    storedBytes: sum('storedBytes'),
+    relationCount: planned?.relationCount ?? null,
+  };
+};

@@ -1,0 +1,42 @@
+/** Manifests in their storage: written last, believed only when their checksum, their parts and their place fit together. */
+import { DbbackupError } from '../core/errors.js';
+import { backupNames, checkPath, nameInBackup } from '../storage/layout.js';
+import type { Storage } from '../storage/storage.js';
+import { parseManifest, serialiseManifest, toChecksumLine, verifyChecksum } from './codec.js';
+import type { Manifest } from './schema.js';
+
+/** What a string can hold; about half a million relations. */
+const maxManifestBytes = 500_000_000;
+const maxChecksumBytes = 1024;
+
+/** Writes the checksum, then the manifest: from now on the backup exists. Throws what `Storage.publish` throws, and `manifest_damaged` for a manifest nobody could read. */
+export const publishManifest = async (storage: Storage, manifest: Manifest): Promise<void> => {
+  const text = serialiseManifest(manifest);
+  await storage.publish(nameInBackup(manifest.id, backupNames.manifestChecksum), toChecksumLine(text));
+  await storage.publish(nameInBackup(manifest.id, backupNames.manifest), text);
+};
+
+/** The manifest of a finished backup. Throws `backup_unfinished` without one, `manifest_damaged`, `format_unsupported`, `path_unsafe`. */
+export const readManifest = async (storage: Storage, id: string): Promise<Manifest> => {
+  const content = await storage.read(nameInBackup(id, backupNames.manifest), maxManifestBytes);
+  if (content === null) throw new DbbackupError('backup_unfinished', `backup ${id} has no manifest`, { details: { object: id } });
+  const line = await storage.read(nameInBackup(id, backupNames.manifestChecksum), maxChecksumBytes);
+  if (line === null) throw new DbbackupError('manifest_damaged', `backup ${id} has no ${backupNames.manifestChecksum}`, { details: { object: id } });
+  verifyChecksum(content, line.toString('latin1'));
+  const manifest = parseManifest(content.toString('utf8'));
+  if (manifest.id !== id) throw new DbbackupError('manifest_damaged', `the manifest in ${id} belongs to backup ${manifest.id}`, { details: { object: id } });
+  return manifest;
+};
+
+/**
+ * Proves that every file the manifest names is there, is a file, and has its size; contents are not read.
+ * Throws `data_damaged` for the first one that is not, `path_unsafe` for one behind a link. Cost: one stat a file.
+ */
+export const checkFilesPresent = async (storage: Storage, manifest: Manifest): Promise<void> => {
+  const archives = manifest.databases.flatMap((database) => (database.largeObjects === null ? [database.schema] : [database.schema, database.largeObjects]));
+  for (const { path, sizeBytes } of [...archives, ...manifest.files]) {
+    const stat = await storage.stat(nameInBackup(manifest.id, checkPath(path)));
+    if (stat === null) throw new DbbackupError('data_damaged', `${path} is missing`, { details: { object: path, path } });
+    if (stat.sizeBytes !== sizeBytes) throw new DbbackupError('data_damaged', `${path} has ${stat.sizeBytes} bytes instead of ${sizeBytes}`, { details: { object: path, path } });
+  }
+};

@@ -1,0 +1,60 @@
+import type { RowFormat } from '../core/results.js';
+
+/** How one relation is read, and why. Column order is COPY's. */
+export interface RelationPlan {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly quotedName: string;
+  readonly format: RowFormat;
+  /** For example `column "kind" is regclass, which binary COPY cannot carry safely`. */
+  readonly formatReason: string;
+  readonly readMethod: 'whole' | 'ctid-ranges';
+  /** For example `smaller than a chunk`, `access method columnar has no TID ranges`. */
+  readonly readReason: string;
+  readonly estimatedRawBytes: number;
+  readonly chunkCount: number;
+}
+
+/** A contiguous range of blocks of one relation; `endBlock: null` is open-ended, both null is the whole relation. */
+export interface Chunk {
+  /** Index into `Plan.relations`. */
+  readonly relation: number;
+  readonly beginBlock: number | null;
+  readonly endBlock: number | null;
+  readonly estimatedRawBytes: number;
+  /** `public.orders`, or `public.orders chunk 3/17 (ctid blocks 100 to 199)`. */
+  readonly name: string;
+}
+
+/** One unit of work for one worker: one chunk of a large relation, or several small relations packed together. */
+export interface PlannedTask {
+  /** From 1, in order of execution. */
+  readonly taskId: number;
+  readonly chunks: readonly Chunk[];
+  readonly estimatedRawBytes: number;
+}
+
+/** A relation whose rows cannot be saved, and why: for the user to see. */
+export interface SkippedRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** Ordered, immutable, JSON-serialisable; the same Catalog and options give the same Plan. */
+export interface BackupPlan {
+  /** The Catalog's relations that have rows of their own, in its order: no partitioned tables. Chunks refer to them by index, each at least once. */
+  readonly relations: readonly RelationPlan[];
+  /** Empty but on a standby, which cannot read unlogged tables. */
+  readonly skipped: readonly SkippedRelation[];
+  readonly tasks: readonly PlannedTask[];
+  readonly estimatedRawBytes: number;
+}
+
+export interface BackupPlanOptions {
+  readonly jobs: number;
+  readonly chunkSizeBytes: number;
+  readonly format: 'auto' | 'binary' | 'text';
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { DbbackupError } from '../core/errors.js';
+import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+import { backupNames, nameInBackup } from '../storage/layout.js';
+import type { Storage } from '../storage/storage.js';
+import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
+
+/** The fixed text. It is no TypeScript, so the compiler leaves it where it is. */
+const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
+
+/**
+ * Writes what restores a backup without dbbackup: `restore.sh` and `restore/` (`docs/format.md` section 6). To be called before the manifest is published.
+ * The files depend on the manifest alone. Throws what `Storage.publish` throws. Cost: the SQL text of all relations is in memory at once, some 500 bytes each.
+ */
+export const writeRestoreKit = async (storage: Storage, manifest: Manifest): Promise<void> => {
+  const script = await readFile(scriptUrl, 'utf8');
+  const files = new Map([[backupNames.restoreScript, script], ...toKitFiles(manifest)] as const);
+  for (const [path, content] of files) {
+    await storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript });
+  }
+  await storage.publish(nameInBackup(manifest.id, `${backupNames.restoreFolder}/sha256sums`), toChecksums(manifest, files));
+};
+
+/** Files of the kit that differ from backup to backup, by path. Pure. */
+export const toKitFiles = (manifest: Manifest): ReadonlyMap<string, string> => {
+  const database = theDatabase(manifest);
+  const quoting = new Quoting(database.encoding);
+  const { statements, segments } = toLoadFiles(manifest, database, quoting);
+  const folder = backupNames.restoreFolder;
+  return new Map([
+    [`${folder}/config`, toConfig(manifest, database, segments.length)],
+    [`${folder}/session.sql`, toSessionSql(database.encoding)],
+    [`${folder}/statements.sql`, statements],
+    [`${folder}/segments.tsv`, segments.join('')],
+    [`${folder}/finish.sql`, toFinishSql(quoting, database)],
+    [`${folder}/checksums`, manifest.files.map((file) => `${file.checksum}  ${file.path}\n`).join('')],
+  ]);
+};
+
+const theDatabase = (manifest: Manifest): ManifestDatabase => {
+  const [database, ...others] = manifest.databases;
+  if (database === undefined || others.length > 0) throw new DbbackupError('internal', 'the restore kit is made for one database');
+  return database;
+};
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const noRange: Range = { offset: 0, length: 0 };
+
+/** The statements, and one line for each segment, largest first so that the last ones to run are short. */
+const toLoadFiles = (manifest: Manifest, database: ManifestDatabase, quoting: Quoting): { readonly statements: string; readonly segments: readonly string[] } => {
+  const statements: string[] = [];
+  let end = 0;
+  const add = (statement: string): Range => {
+    const range = { offset: end, length: Buffer.byteLength(statement) };
+    statements.push(statement);
+    end += range.length;
+    return range;
+  };
+  const byOid = new Map(database.relations.map((relation) => [relation.oid, relation]));
+  const lines: { readonly rawBytes: number; readonly line: string }[] = [];
+  for (const relation of database.relations) {
+    if (relation.segments.length === 0) continue;
+    const root = relation.partitionRootOid === null ? undefined : byOid.get(relation.partitionRootOid);
+    const own = add(toCopyFrom(quoting, relation));
+    const throughRoot = root === undefined ? noRange : add(toCopyFrom(quoting, relation, root));
+    for (const line of toSegmentLines(manifest, relation, own, throughRoot)) lines.push(line);
+  }
+  return { statements: statements.join(''), segments: lines.sort((a, b) => b.rawBytes - a.rawBytes).map(({ line }) => line) };
+};
+
+const toSegmentLines = (manifest: Manifest, relation: ManifestRelation, own: Range, throughRoot: Range): { readonly rawBytes: number; readonly line: string }[] =>
+  relation.segments.map((segment) => {
+    const file = manifest.files[segment.file];
+    if (file === undefined) throw new DbbackupError('internal', `${relation.schema}.${relation.name} names data file ${segment.file}`);
+    const { offset, storedBytes, rowCount, rawBytes } = segment;
+    const fields = [file.path, offset, storedBytes, file.codec, own.offset, own.length, rowCount, throughRoot.offset, throughRoot.length];
+    return { rawBytes, line: `${fields.join('\t')}\n` };
+  });
+
+/** KEY=value; every value has a form of its own that restore.sh insists on. */
+const toConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: number): string =>
+  [
+    'FORMAT=1',
+    `ENCODING=${database.encoding}`,
+    `CHECKSUM=${manifest.checksum}`,
+    `JOBS=${Math.min(manifest.options.jobs, 999)}`,
+    `SERVER_MAJOR=${Math.floor(manifest.server.version / 10_000)}`,
+    `PG_DUMP_MAJOR=${toMajor(database.schema)}`,
+    `SCHEMA=${database.schema.path}`,
+    `LARGE_OBJECTS=${database.largeObjects?.path ?? ''}`,
+    `SEGMENTS=${segmentCount}`,
+    `ROWS=${manifest.totals.rowCount}`,
+    '',
+  ].join('\n');
+
+const toMajor = (archive: ManifestArchive): string => {
+  const major = /[0-9]{1,3}/.exec(archive.pgDumpVersion)?.[0];
+  if (major === undefined) throw new DbbackupError('internal', `"${archive.pgDumpVersion}" is no version of pg_dump`);
+  return major;
+};
+
+const toChecksums = (manifest: Manifest, files: ReadonlyMap<string, string>): string => {
+  const { schema, largeObjects } = theDatabase(manifest);
+  const lines = [...files].map(([path, content]) => [createHash('sha256').update(content).digest('hex'), path] as const);
+  const archives = (largeObjects === null ? [schema] : [schema, largeObjects]).map(({ sha256, path }) => [sha256, path] as const);
+  return [...lines, ...archives].map(([digest, path]) => `${digest}  ${path}\n`).join('');
+};

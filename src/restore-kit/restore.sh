@@ -1,0 +1,417 @@
+#!/usr/bin/env bash
+# Restores the backup in this directory into an empty database, with stock tools alone.
+#
+# This text is the same in every backup: it holds nothing of the database. Names and statements stand in files under restore/ and are addressed by byte
+# ranges; none of them ever becomes a word of the shell. Format: docs/format.md of dbbackup, section 6.
+#
+# Lowest versions: bash 4.4, GNU coreutils 8.24, psql 11, pg_restore of the major version of the pg_dump that wrote the schema, zstd 1.0, lz4 1.8 and
+# gzip 1.3 where the data files need them, xxhsum 0.8 where it is installed; PostgreSQL 13 as the target.
+
+set -uo pipefail
+export LC_ALL=C
+unset PGCLIENTENCODING
+umask 077
+
+readonly status_failed=1 status_usage=2 status_unfinished=10 status_damaged=20
+
+usage() {
+  cat <<'EOF'
+Usage: ./restore.sh -d DATABASE [options]
+       ./restore.sh -c
+
+Restores the backup in this directory into DATABASE, which must exist and be empty:
+  createdb -T template0 -E ENCODING DATABASE      (the encoding is named in restore/config)
+
+  -d DATABASE   name, URI or keyword string of the target
+  -h HOST       host name or directory of the Unix socket
+  -p PORT       port
+  -U USER       user name
+  -j JOBS       connections that load at the same time
+  -O            leave ownership out (roles need not exist)
+  -x            leave privileges out
+  -r            load partitions through their topmost table: for hash partitions whose
+                rows belong elsewhere on the target, as with enum keys
+  -c            check the backup's files, restore nothing
+  -?, --help    this text
+
+Passwords come from PGPASSWORD or ~/.pgpass; nothing is asked for. All PG* variables work as with psql.
+Exit status: 0 done, 1 failed, 2 usage, 10 the backup is unfinished, 20 damage found.
+EOF
+}
+
+say() { printf 'restore.sh: %s\n' "$*"; }
+warn() { printf 'restore.sh: warning: %s\n' "$*" >&2; }
+
+fail() { # status message
+  printf 'restore.sh: error: %s\n' "$2" >&2
+  exit "$1"
+}
+
+# --- arguments
+
+database='' jobs='' only_checking=no through_root=no
+connection=() archive_options=()
+
+read_arguments() {
+  local option
+  if [[ ${1-} == --help ]]; then usage; exit 0; fi
+  while getopts ':d:h:p:U:j:Oxrc' option; do
+    case $option in
+      d) database=$OPTARG ;;
+      h) connection+=("--host=$OPTARG") ;;
+      p) connection+=("--port=$OPTARG") ;;
+      U) connection+=("--username=$OPTARG") ;;
+      j) jobs=$OPTARG ;;
+      O) archive_options+=(--no-owner) ;;
+      x) archive_options+=(--no-privileges) ;;
+      r) through_root=yes ;;
+      c) only_checking=yes ;;
+      :) fail $status_usage "option -$OPTARG needs a value" ;;
+      *)
+        if [[ $OPTARG == '?' ]]; then usage; exit 0; fi
+        fail $status_usage "there is no option -$OPTARG; see --help"
+        ;;
+    esac
+  done
+  shift $((OPTIND - 1))
+  (($# == 0)) || fail $status_usage 'there are only options; see --help'
+  [[ -z $jobs || $jobs =~ ^[1-9][0-9]{0,2}$ ]] || fail $status_usage 'JOBS is a number from 1 to 999'
+  [[ -n $database || $only_checking == yes ]] || fail $status_usage 'name the target with -d DATABASE'
+  connection=(--no-password "--dbname=$database" "${connection[@]}")
+}
+
+# --- what the backup says about itself
+
+# KEY=value lines. Each value is taken only if it has the form its key asks for; unknown keys are passed over.
+declare -A config=() config_form=(
+  [FORMAT]='^1$'
+  [ENCODING]='^[A-Za-z0-9_]+$'
+  [CHECKSUM]='^(xxh3-128|sha256)$'
+  [JOBS]='^[1-9][0-9]{0,2}$'
+  [SERVER_MAJOR]='^[1-9][0-9]{0,2}$'
+  [PG_DUMP_MAJOR]='^[1-9][0-9]{0,2}$'
+  [SCHEMA]='^[A-Za-z0-9._/-]+$'
+  [LARGE_OBJECTS]='^[A-Za-z0-9._/-]*$'
+  [SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
+  [ROWS]='^(0|[1-9][0-9]{0,15})$'
+)
+
+read_config() {
+  local key value
+  while IFS='=' read -r key value; do
+    [[ -n $key && -n ${config_form[$key]-} ]] || continue
+    [[ $value =~ ${config_form[$key]} ]] || fail $status_damaged "restore/config: $key has a value of a wrong form"
+    config[$key]=$value
+  done <restore/config
+  for key in "${!config_form[@]}"; do
+    [[ -n ${config[$key]+set} ]] || fail $status_damaged "restore/config: $key is missing"
+  done
+}
+
+# A path may only lead to a file of this directory, and not through a link.
+check_path() { # path
+  local part=$1
+  [[ $1 =~ ^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$ && /$1/ != */./* && /$1/ != */../* ]] || fail $status_damaged "the path $1 leaves the backup"
+  while [[ ! -L $part ]]; do
+    [[ $part == */* ]] || break
+    part=${part%/*}
+  done
+  [[ ! -L $part ]] || fail $status_damaged "$part is a symbolic link"
+  [[ -f $1 ]] || fail $status_damaged "$1 is missing"
+}
+
+# file, offset, stored bytes, codec, statement's offset and length, rows, offset and length of the statement for the topmost table
+readonly number='(0|[1-9][0-9]{0,15})'
+readonly segment_form="^([A-Za-z0-9._/-]+)"$'\t'"$number"$'\t'"$number"$'\t'"(zstd|lz4|gzip|none)"$'\t'"$number"$'\t'"$number"$'\t'"$number"$'\t'"$number"$'\t'"$number\$"
+
+declare -A file_end=() codecs=([zstd]=yes)
+
+read_segments() {
+  local line count=0 rows=0 end
+  while IFS= read -r line; do
+    [[ $line =~ $segment_form ]] || fail $status_damaged "restore/segments.tsv: line $((count + 1)) has a wrong form"
+    count=$((count + 1)) rows=$((rows + BASH_REMATCH[7])) end=$((BASH_REMATCH[2] + BASH_REMATCH[3])) codecs[${BASH_REMATCH[4]}]=yes
+    ((end > ${file_end[${BASH_REMATCH[1]}]:--1})) && file_end[${BASH_REMATCH[1]}]=$end
+  done <restore/segments.tsv
+  [[ $count == "${config[SEGMENTS]}" && $rows == "${config[ROWS]}" ]] || fail $status_damaged 'restore/segments.tsv does not hold all segments'
+}
+
+# --- tools
+
+have() { type -P "$1" >/dev/null; }
+
+# True when a version printed by a tool is not below the lowest one. Pattern: what stands before the version, and two numbers to capture.
+is_at_least() { # text pattern major minor
+  [[ $1 =~ $2 ]] && ((BASH_REMATCH[1] > $3 || BASH_REMATCH[1] == $3 && BASH_REMATCH[2] >= $4))
+}
+
+check_coder() { # tool lowest-major lowest-minor
+  have "$1" || fail $status_failed "$1 is not installed"
+  is_at_least "$("$1" --version 2>&1)" '([0-9]+)\.([0-9]+)' "$2" "$3" || fail $status_failed "$1 is older than $2.$3"
+}
+
+major_of() { # tool
+  have "$1" || fail $status_failed "$1 is not installed"
+  [[ $("$1" --version) =~ \)\ ([0-9]+) ]] || fail $status_failed "$1 does not tell its version"
+  printf '%s' "${BASH_REMATCH[1]}"
+}
+
+check_tools() {
+  local major
+  ((BASH_VERSINFO[0] > 4 || BASH_VERSINFO[0] == 4 && BASH_VERSINFO[1] >= 4)) || fail $status_failed 'bash is older than 4.4'
+  cut_bytes /dev/null 0 0 2>/dev/null || fail $status_failed "dd is not that of GNU coreutils 8.24 or later"
+  if [[ -n ${codecs[zstd]-} ]]; then check_coder zstd 1 0; fi
+  if [[ -n ${codecs[lz4]-} ]]; then check_coder lz4 1 8; fi
+  if [[ -n ${codecs[gzip]-} ]]; then check_coder gzip 1 3; fi
+  [[ $only_checking == no ]] || return 0
+  major=$(major_of psql) || exit
+  ((major >= 11)) || fail $status_failed "psql $major is older than 11"
+  restore_major=$(major_of pg_restore) || exit
+  ((restore_major >= config[PG_DUMP_MAJOR])) || fail $status_failed "pg_restore $restore_major cannot read what pg_dump ${config[PG_DUMP_MAJOR]} wrote"
+}
+
+# --- is the backup what was written?
+
+check_sizes() {
+  local size path end
+  ((${#file_end[@]} > 0)) || return 0
+  for path in "${!file_end[@]}"; do check_path "$path"; done
+  while read -r size path; do
+    [[ $path == total ]] && continue
+    end=${file_end[${path#./}]}
+    ((size >= end)) || fail $status_damaged "${path#./} has $size bytes, its segments end at $end"
+  done < <(printf './%s\0' "${!file_end[@]}" | wc -c --files0-from=-)
+}
+
+check_own_files() {
+  local path digest line
+  local -A listed=()
+  if ! have sha256sum; then
+    warn 'sha256sum is not installed: the manifest, the schema and restore/ are not checked'
+    return
+  fi
+  line=$(<manifest.sha256)
+  [[ $line =~ ^[0-9a-f]{64}\ \ manifest\.json$ ]] || fail $status_damaged 'manifest.sha256 is not a checksum line'
+  while read -r digest path; do listed[${path:-none}]=$digest; done <restore/sha256sums
+  for path in restore.sh restore/config restore/segments.tsv restore/statements.sql restore/session.sql restore/finish.sql restore/checksums "${archives[@]}"; do
+    [[ -n ${listed[$path]-} ]] || fail $status_damaged "restore/sha256sums does not list $path"
+  done
+  sha256sum --check --quiet --strict manifest.sha256 restore/sha256sums || fail $status_damaged 'the backup is not what was written'
+}
+
+check_data_files() {
+  local tool
+  [[ -s restore/checksums ]] || return 0
+  if [[ ${config[CHECKSUM]} == sha256 ]]; then
+    tool=(sha256sum --check --quiet --strict)
+  else
+    tool=(xxhsum --check --quiet --strict)
+  fi
+  if ! have "${tool[0]}"; then
+    warn "${tool[0]} is not installed: the data files' checksums are not checked; their sizes are, and codec checks and row counts follow while they are loaded"
+    return
+  fi
+  if [[ ${tool[0]} == xxhsum ]] && ! is_at_least "$(xxhsum --version 2>&1)" '([0-9]+)\.([0-9]+)' 0 8; then
+    warn 'xxhsum is older than 0.8 and does not know XXH3-128: the data files'"'"' checksums are not checked'
+    return
+  fi
+  say 'checking the data files'
+  "${tool[@]}" restore/checksums || fail $status_damaged 'a data file is not what was written'
+}
+
+unpack_schema() {
+  zstd -dcq <"${config[SCHEMA]}" >"$work/schema.dump" || fail $status_damaged "${config[SCHEMA]} cannot be unpacked"
+  [[ $only_checking == yes ]] && return
+  pg_restore --list "$work/schema.dump" >/dev/null || fail $status_failed "pg_restore $restore_major cannot read the schema archive"
+}
+
+# --- the target
+
+run_psql() { psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "${connection[@]}" "$@"; }
+
+check_target() {
+  local facts
+  facts=$(
+    run_psql --file=- <<'EOF'
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_encoding'), pg_catalog.count(c.oid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e');
+EOF
+  ) || fail $status_failed 'the target cannot be reached'
+  [[ $facts =~ ^([0-9]+)\|([A-Za-z0-9_]+)\|([0-9]+)$ ]] || fail $status_failed 'the target does not tell its version'
+  target_major=$((BASH_REMATCH[1] / 10000))
+  ((target_major >= 13)) || fail $status_failed "the target is PostgreSQL $target_major, older than 13"
+  ((BASH_REMATCH[3] == 0)) || fail $status_failed "the target already holds ${BASH_REMATCH[3]} relations; restore into an empty database"
+  [[ ${BASH_REMATCH[2]} == "${config[ENCODING]}" ]] || warn "the target's encoding is ${BASH_REMATCH[2]}, the backup's ${config[ENCODING]}: text is converted"
+  ((target_major >= config[SERVER_MAJOR])) || warn "the target is PostgreSQL $target_major, older than the source (${config[SERVER_MAJOR]})"
+}
+
+# --- schema
+
+# pg_restore of 17 and later begins with a SET that older servers refuse. Only that line of the fixed prologue is dropped; then all bytes pass.
+drop_unknown_setting() {
+  local line
+  while IFS= read -r line; do
+    case $line in
+      'SET transaction_timeout = 0;') continue ;;
+      '' | '--'* | 'SET '* | 'SELECT pg_catalog.set_config('* | '\restrict '*) printf '%s\n' "$line" ;;
+      *)
+        printf '%s\n' "$line"
+        break
+        ;;
+    esac
+  done
+  cat
+}
+
+restore_archive() { # archive jobs options...
+  local archive=$1 archive_jobs=$2
+  shift 2
+  if ((restore_major >= 17 && target_major < 17)); then
+    pg_restore --file=- "${archive_options[@]}" "$@" "$archive" | drop_unknown_setting | run_psql --output=/dev/null --file=-
+  elif ((archive_jobs > 1)); then
+    pg_restore --exit-on-error --jobs="$archive_jobs" "${connection[@]}" "${archive_options[@]}" "$@" "$archive"
+  else
+    pg_restore --exit-on-error "${connection[@]}" "${archive_options[@]}" "$@" "$archive"
+  fi
+}
+
+# --- data
+
+cut_bytes() { # file offset length
+  dd if="$1" iflag=skip_bytes,count_bytes,fullblock bs=1M skip="$2" count="$3" status=none
+}
+
+decode_rows() { # file offset length codec
+  (($3 > 0)) || return 0 # what nothing was stored for decodes to nothing, yet not every tool agrees
+  case $4 in
+    zstd) cut_bytes "$1" "$2" "$3" | zstd -dcq ;;
+    lz4) cut_bytes "$1" "$2" "$3" | lz4 -dcq ;;
+    gzip) cut_bytes "$1" "$2" "$3" | gzip -dcq ;;
+    none) cut_bytes "$1" "$2" "$3" ;;
+  esac
+}
+
+# psql takes COPY data from the script it is reading, to its end. So what follows COPY stands in a second script. It is written once all rows were decoded:
+# if that fails there is no second script, nothing commits, and psql says so. The end of the data alone proves nothing, not even in binary.
+write_verdict() { # rows
+  cat <<EOF
+\\set loaded_rows :ROW_COUNT
+SELECT :loaded_rows = $1 AS is_complete \\gset
+\\if :is_complete
+COMMIT;
+\\echo loaded
+\\else
+\\echo :loaded_rows
+\\endif
+EOF
+}
+
+load_segment() { # segment's number and fields
+  local verdict=$work/verdict.$1 outcome status
+  outcome=$(
+    {
+      cat restore/session.sql &&
+        printf '%s\n' 'BEGIN;' "$replica_statement" &&
+        cut_bytes restore/statements.sql "$6" "$7" &&
+        decode_rows "$2" "$3" "$4" "$5" &&
+        write_verdict "$8" >"$verdict"
+    } | run_psql --file=- --file="$verdict"
+  )
+  status=$?
+  rm -f "$verdict"
+  if [[ $status == 0 && $outcome == loaded ]]; then
+    printf '.' >>"$work/loaded"
+    return
+  fi
+  : >"$work/failed"
+  if [[ $status == 0 && $outcome =~ ^[0-9]+$ ]]; then
+    warn "segment $1 ($2 from byte $3) holds $outcome rows instead of $8; none of them was kept"
+  else
+    warn "segment $1 ($2 from byte $3) was not loaded"
+  fi
+}
+
+# A superuser loads extensions' own tables, which may refer to one another, without their foreign keys and triggers; all other tables have none yet.
+readonly replica_statement="SELECT pg_catalog.set_config('session_replication_role', 'replica', true) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper \\g /dev/null"
+
+load_data() {
+  local line count=0 fields pids
+  set -m # each job is a process group of its own, so that stopping it stops its psql too
+  : >"$work/loaded"
+  while IFS= read -r line <&3 && [[ ! -e $work/failed ]]; do
+    count=$((count + 1))
+    IFS=$'\t' read -r -a fields <<<"$line"
+    if [[ $through_root == yes && ${fields[8]} != 0 ]]; then fields[4]=${fields[7]} fields[5]=${fields[8]}; fi
+    load_segment "$count" "${fields[@]:0:7}" 3<&- </dev/null &
+    while mapfile -t pids < <(jobs -rp) && ((${#pids[@]} >= jobs)); do wait -n; done
+  done 3<restore/segments.tsv
+  wait
+  # Each segment that committed left one byte: neither a lost status nor a killed process can pass for a success.
+  count=$(wc -c <"$work/loaded")
+  if [[ -e $work/failed || $count != "${config[SEGMENTS]}" ]]; then
+    [[ $through_root == yes ]] || say 'where rows violate a partition constraint, option -r helps'
+    fail $status_failed "$count of ${config[SEGMENTS]} segments were loaded; drop the target and begin anew"
+  fi
+  set +m
+}
+
+# --- all of it
+
+clean_up() { rm -rf -- "$work"; }
+
+stop() {
+  local pid
+  warn 'stopped; drop the target before the next attempt'
+  exec 2>/dev/null # bash would report each job
+  for pid in $(jobs -rp); do kill -TERM -- "-$pid"; done
+  exit "$1"
+}
+
+main() {
+  local here=.
+  read_arguments "$@"
+  [[ ${BASH_SOURCE[0]} == */* ]] && here=${BASH_SOURCE[0]%/*}
+  cd -P -- "${here:-/}" || fail $status_failed 'the directory of the backup cannot be entered'
+  [[ -f manifest.json ]] || fail $status_unfinished 'there is no manifest.json: this backup is unfinished'
+  work=$(mktemp -d) || fail $status_failed 'there is no room for temporary files'
+  trap clean_up EXIT
+  trap 'stop 130' INT
+  trap 'stop 143' TERM
+
+  local path
+  for path in manifest.json manifest.sha256 restore/{config,sha256sums,segments.tsv,statements.sql,session.sql,finish.sql,checksums}; do check_path "$path"; done
+  read_config
+  archives=("${config[SCHEMA]}")
+  [[ -z ${config[LARGE_OBJECTS]} ]] || archives+=("${config[LARGE_OBJECTS]}")
+  for path in "${archives[@]}"; do check_path "$path"; done
+  check_own_files
+  read_segments
+  check_tools
+  check_sizes
+  check_data_files
+  unpack_schema
+  if [[ $only_checking == yes ]]; then
+    say "nothing wrong was found: ${config[SEGMENTS]} segments, ${config[ROWS]} rows"
+    exit 0
+  fi
+  jobs=${jobs:-${config[JOBS]}}
+
+  check_target
+  say 'creating tables'
+  restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed 'the tables could not be created'
+  say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments, $jobs at a time"
+  load_data
+  if [[ -n ${config[LARGE_OBJECTS]} ]]; then
+    say 'loading large objects'
+    restore_archive "${config[LARGE_OBJECTS]}" 1 || fail $status_failed 'the large objects could not be loaded'
+  fi
+  say 'creating indexes and constraints'
+  restore_archive "$work/schema.dump" "$jobs" --section=post-data || fail $status_failed 'an index or constraint could not be created'
+  say 'setting sequences, refreshing materialized views, analysing'
+  run_psql --output=/dev/null --file=restore/session.sql --file=restore/finish.sql || fail $status_failed 'the last steps failed'
+  say 'done'
+}
+
+main "$@"

@@ -1,0 +1,86 @@
+/** SQL text of the restore kit. All of it is ASCII, so that it means the same under every client encoding, and no psql, shell or editor finds anything to interpret. */
+import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+
+/** A schema-qualified object. Its names are hostile until they are quoted. */
+interface Named {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** In a database of this encoding PostgreSQL cannot convert `\00E9`, and there is no conversion on the way either: the bytes stand as they are. */
+const rawEncoding = 'SQL_ASCII';
+
+/** Quotes names for the sessions `session.sql` sets up: `"orders"`, `U&"caf\00E9"`. Source: PostgreSQL manual, 4.1.1 and 4.1.2.3. */
+export class Quoting {
+  readonly #plain: RegExp;
+  readonly #escaped: RegExp;
+
+  constructor(encoding: string) {
+    const last = encoding === rawEncoding ? '\u0080-\u{10ffff}' : '';
+    this.#plain = new RegExp(`^[A-Za-z0-9_ ${last}]*$`, 'u');
+    this.#escaped = new RegExp(`[^A-Za-z0-9_ ${last}]`, 'gu');
+  }
+
+  identifier(name: string): string {
+    return this.#plain.test(name) ? `"${name}"` : `U&"${this.#escape(name)}"`;
+  }
+
+  literal(text: string): string {
+    return this.#plain.test(text) ? `'${text}'` : `U&'${this.#escape(text)}'`;
+  }
+
+  qualified({ schema, name }: Named): string {
+    return `${this.identifier(schema)}.${this.identifier(name)}`;
+  }
+
+  #escape(text: string): string {
+    return text.replace(this.#escaped, (character) => {
+      const code = character.codePointAt(0) ?? 0;
+      return code > 0xffff ? `\\+${toHex(code, 6)}` : `\\${toHex(code, 4)}`;
+    });
+  }
+}
+
+const toHex = (code: number, length: number): string => code.toString(16).toUpperCase().padStart(length, '0');
+
+/** `COPY target (columns of relation) FROM STDIN …`; the target is the relation itself, or the partitioned table it belongs to. */
+export const toCopyFrom = (quoting: Quoting, relation: ManifestRelation, target: Named = relation): string => {
+  // COPY takes no empty list; a table without columns has rows all the same.
+  const columns = relation.columns.length === 0 ? '' : ` (${relation.columns.map((column) => quoting.identifier(column)).join(', ')})`;
+  return `COPY ${quoting.qualified(target)}${columns} FROM STDIN (FORMAT ${relation.format});\n`;
+};
+
+/** What each psql session starts with: the settings the rows were read under, and none of the target's time limits. */
+export const toSessionSql = (encoding: string): string =>
+  [
+    `SET client_encoding TO '${encoding}';`,
+    'SET standard_conforming_strings TO on;',
+    'SET DateStyle TO ISO;',
+    'SET IntervalStyle TO postgres;',
+    "SET TimeZone TO 'UTC';",
+    'SET xmloption TO content;',
+    'SET row_security TO off;',
+    'SET client_min_messages TO warning;',
+    // Which of them exist depends on the target's version.
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings",
+    "WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout') \\g /dev/null",
+    "SELECT pg_catalog.set_config('search_path', '', false) \\g /dev/null",
+    '',
+  ].join('\n');
+
+/** What comes last: sequences, materialised views in the order in which they can be refreshed, statistics. One statement an entry, without a semicolon. */
+export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase): readonly string[] => [
+  ...database.sequences.map(
+    ({ schema, name, lastValue, isCalled }) =>
+      `SELECT pg_catalog.setval(pg_catalog.format('%I.%I', ${quoting.literal(schema)}, ${quoting.literal(name)})::pg_catalog.regclass, ${lastValue}, ${isCalled})`,
+  ),
+  // Their queries may call functions that rely on the database's own search path.
+  'RESET search_path',
+  ...database.materializedViews.map((view) => `REFRESH MATERIALIZED VIEW ${quoting.qualified(view)}`),
+  // A role that is no superuser would be told of every catalog it cannot analyse.
+  'SET client_min_messages TO error',
+  'ANALYZE',
+];
+
+/** The same as a script. */
+export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string => [...toFinishStatements(quoting, database), ''].join(';\n');

@@ -1,0 +1,102 @@
+/** File operations that are durable when they return, and never overwrite. Errors are DbbackupErrors that name the path. */
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DbbackupError } from '../core/errors.js';
+import { errnoName, toStorageError } from './storage-error.js';
+
+export const directoryMode = 0o700;
+/** Never through a link, never over anything. */
+export const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** What a file system without hard links answers to link(2). */
+const linklessCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+const missingCodes = new Set(['ENOENT', 'ENOTDIR']);
+
+export const toTakenError = (path: string, cause: unknown): DbbackupError => new DbbackupError('io_error', `${path} exists already`, { cause, details: { path } });
+
+/** What `result` gives, or null when there is no such file. */
+export const nullIfMissing = async <T>(result: Promise<T>, action: 'read' | 'write', path: string): Promise<T | null> => {
+  try {
+    return await result;
+  } catch (error) {
+    if (missingCodes.has(errnoName(error))) return null;
+    throw toStorageError(error, action, path);
+  }
+};
+
+/** Creates a file and syncs it; its entry in the directory is the caller's to sync. */
+export const writeNewFile = async (path: string, content: string | Uint8Array, mode: number): Promise<void> => {
+  const file = await open(path, createFlags, mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+};
+
+/** rename(2) would replace what is there, so link(2) publishes; where there are no hard links, a look before the rename must do. */
+export const moveWithoutOverwriting = async (from: string, to: string): Promise<void> => {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (errnoName(error) === 'EEXIST') throw toTakenError(to, error);
+    if (!linklessCodes.has(errnoName(error))) throw error;
+    if ((await nullIfMissing(lstat(to), 'write', to)) !== null) throw toTakenError(to, error);
+    await rename(from, to);
+    return;
+  }
+  await unlink(from);
+};
+
+/** The first bytes of a file; fewer only when the file ends. */
+export const readFully = async (file: FileHandle, lengthBytes: number): Promise<Buffer> => {
+  const buffer = Buffer.alloc(lengthBytes);
+  let filled = 0;
+  while (filled < lengthBytes) {
+    const { bytesRead } = await file.read(buffer, filled, lengthBytes - filled, filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
+};
+
+/** Creates a directory with all that is missing above it. */
+export const createDirectories = async (root: string): Promise<void> => {
+  try {
+    const first = await mkdir(root, { recursive: true, mode: directoryMode });
+    if (first === undefined) return;
+    // Every directory between the first new one and the root is new, and its entry in its parent must be durable.
+    for (let path = root; path.length >= first.length; path = dirname(path)) await syncDirectory(dirname(path));
+  } catch (error) {
+    throw toStorageError(error, 'write', root);
+  }
+};
+
+/** Makes the entries of a directory durable. */
+export const syncDirectory = async (path: string): Promise<void> => {
+  try {
+    const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  } catch (error) {
+    // Some network file systems cannot sync a directory and say EINVAL; their server orders metadata itself.
+    if (errnoName(error) !== 'EINVAL') throw toStorageError(error, 'write', path);
+  }
+};
+
+/** Depth first; what is no directory, a link above all, is unlinked itself. */
+export const removeDirectory = async (path: string): Promise<void> => {
+  try {
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      const child = join(path, entry.name);
+      await (entry.isDirectory() ? removeDirectory(child) : unlink(child));
+    }
+    await rmdir(path);
+  } catch (error) {
+    throw toStorageError(error, 'write', path);
+  }
+};

@@ -1,0 +1,62 @@
+/** One line of `pg_restore --list`, without the names: those may contain anything, and OIDs and dependencies say more. */
+export interface ArchiveEntry {
+  readonly dumpId: number;
+  /** OID of the system catalog and of the object in it, in the source database; both 0 for what has none. 1259 is `pg_class`. */
+  readonly catalogOid: number;
+  readonly oid: number;
+  /** `TABLE`, `INDEX`, `FK CONSTRAINT` …; empty for one this version does not know. */
+  readonly type: string;
+  /** Dump ids of the entries it needs. */
+  readonly dependencies: readonly number[];
+  /** As printed: what `--use-list` takes back. */
+  readonly line: string;
+}
+
+/** Those whose first words are also another type's come before it. */
+const knownTypes: readonly string[] = ['INDEX ATTACH', 'INDEX', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'CONSTRAINT', 'TABLE ATTACH', 'TABLE DATA', 'TABLE'];
+
+const pgClassOid = 1259;
+
+/** Reads the output of `pg_restore --list --verbose`, whose comment below an entry tells its dependencies. */
+export const parseArchiveList = (text: string): readonly ArchiveEntry[] => {
+  const entries: ArchiveEntry[] = [];
+  for (const line of text.split('\n')) {
+    const [, dumpId, catalogOid, oid, rest] = /^(\d+); (\d+) (\d+) (.*)$/.exec(line) ?? [];
+    if (rest !== undefined) {
+      const type = knownTypes.find((known) => rest.startsWith(`${known} `)) ?? '';
+      entries.push({ dumpId: Number(dumpId), catalogOid: Number(catalogOid), oid: Number(oid), type, dependencies: [], line });
+      continue;
+    }
+    const ids = /^;\s+depends on:((?: \d+)+)\s*$/.exec(line)?.[1];
+    const last = ids === undefined ? undefined : entries.pop();
+    if (last !== undefined) entries.push({ ...last, dependencies: (ids ?? '').trim().split(' ').map(Number) });
+  }
+  return entries;
+};
+
+/** What is done with an archive's entries after the rows are loaded. */
+export interface PostDataGroups {
+  /** By the OID a large relation has in the source: its indexes, primary keys, unique and exclusion constraints. Only relations that have any. */
+  readonly byRelation: ReadonlyMap<number, readonly ArchiveEntry[]>;
+  /** All other entries of the archive, in its order. */
+  readonly rest: readonly ArchiveEntry[];
+}
+
+/** Finds the entries that can be restored as soon as one relation is loaded. An entry belongs to the first table it depends on. */
+export const groupPostData = (entries: readonly ArchiveEntry[], relationOids: readonly number[]): PostDataGroups => {
+  const wanted = new Set(relationOids);
+  const tables = new Map<number, number>();
+  for (const { type, catalogOid, oid, dumpId } of entries) {
+    if (type === 'TABLE' && catalogOid === pgClassOid) tables.set(dumpId, oid);
+  }
+  const byRelation = new Map<number, ArchiveEntry[]>();
+  const rest: ArchiveEntry[] = [];
+  for (const entry of entries) {
+    const isOwn = entry.type === 'INDEX' || entry.type === 'CONSTRAINT';
+    const relation = isOwn ? tables.get(entry.dependencies.find((id) => tables.has(id)) ?? -1) : undefined;
+    if (relation === undefined || !wanted.has(relation)) rest.push(entry);
+    else if (byRelation.has(relation)) byRelation.get(relation)?.push(entry);
+    else byRelation.set(relation, [entry]);
+  }
+  return { byRelation, rest };
+};

@@ -1,0 +1,100 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { DbbackupError } from '../core/errors.js';
+import { type ArchiveEntry, parseArchiveList } from './archive-list.js';
+import { toConnectionString } from './connection-string.js';
+import { dropUnknownSettings } from './prologue.js';
+import { runTool, runToolPipe, type ToolOptions, type ToolRun } from './run-tool.js';
+import type { Tool, ToolConnection } from './tool.js';
+
+export interface RestoreArchiveOptions extends ToolOptions {
+  /** Of the target's major version, or newer if the archive was written by a newer pg_dump. */
+  readonly pgRestore: Tool;
+  /** Installed together with `pgRestore` (`findCompanion`); needed when that is newer than the target, else it may be null. */
+  readonly psql: Tool | null;
+  readonly connection: ToolConnection;
+  /** Major version of the target server. */
+  readonly targetMajor: number;
+  /** Absolute path of the archive, in custom format. */
+  readonly archivePath: string;
+  /** Leave all objects to the connecting role. Default: false. */
+  readonly isOwnerDropped?: boolean;
+  /** Leave GRANT and REVOKE out. Default: false. */
+  readonly arePrivilegesDropped?: boolean;
+}
+
+/** Part of an archive: entries by list (null: all), within a section (null: any). */
+export interface ArchivePart {
+  readonly section: 'pre-data' | 'data' | 'post-data' | null;
+  readonly entries: readonly ArchiveEntry[] | null;
+  /** Connections of pg_restore; ignored, as 1, when the pg_restore is newer than the target. */
+  readonly jobs: number;
+  /** What is restored, for errors: `indexes of public.orders`. */
+  readonly what: string;
+  /** Absolute path for a temporary list file; removed afterwards. Needed with `entries`. */
+  readonly listPath: string | null;
+}
+
+/** The entries of an archive, in its order, with their dependencies. */
+export const listArchive = async (options: Pick<RestoreArchiveOptions, 'pgRestore' | 'archivePath' | 'host' | 'signal'>): Promise<readonly ArchiveEntry[]> => {
+  const run = { tool: options.pgRestore, args: ['--list', '--verbose', options.archivePath], connection: null, object: options.archivePath };
+  return parseArchiveList((await runTool(run, options)).stdout);
+};
+
+/** Types, functions, tables and all else that rows need. Resolves with warnings. */
+export const restorePreData = (options: RestoreArchiveOptions): Promise<readonly string[]> =>
+  restorePart(options, { section: 'pre-data', entries: null, jobs: 1, what: 'definitions', listPath: null });
+
+/** Some entries, for example the indexes of one relation, with up to `jobs` connections. */
+export const restoreEntries = (
+  options: RestoreArchiveOptions,
+  part: { readonly entries: readonly ArchiveEntry[]; readonly jobs: number; readonly what: string; readonly listPath: string },
+): Promise<readonly string[]> => restorePart(options, { section: 'post-data', ...part });
+
+/** All that comes after the rows, but for entries restored before: `rest` of `groupPostData`. */
+export const restorePostData = (
+  options: RestoreArchiveOptions,
+  part: { readonly rest: readonly ArchiveEntry[]; readonly jobs: number; readonly listPath: string },
+): Promise<readonly string[]> => restorePart(options, { section: 'post-data', entries: part.rest, jobs: part.jobs, what: 'indexes, constraints and triggers', listPath: part.listPath });
+
+/** An archive as a whole: large objects. */
+export const restoreWhole = (options: RestoreArchiveOptions, what: string): Promise<readonly string[]> =>
+  restorePart(options, { section: null, entries: null, jobs: 1, what, listPath: null });
+
+/** Restores part of an archive and stops at the first error. A pg_restore newer than the target writes SQL for psql, less the settings the target does not know. */
+export const restorePart = async (options: RestoreArchiveOptions, part: ArchivePart): Promise<readonly string[]> => {
+  const { entries, listPath } = part;
+  if (entries === null) return run(options, part);
+  if (entries.length === 0) return [];
+  if (listPath === null) throw new DbbackupError('internal', 'entries were given without a place for their list');
+  try {
+    await writeFile(listPath, entries.map(({ line }) => `${line}\n`).join(''), { mode: 0o600 });
+  } catch (error) {
+    throw new DbbackupError('io_error', `${listPath} could not be written`, { cause: error, details: { path: listPath } });
+  }
+  try {
+    return await run(options, part);
+  } finally {
+    await rm(listPath, { force: true });
+  }
+};
+
+const run = async (options: RestoreArchiveOptions, { section, entries, jobs, what, listPath }: ArchivePart): Promise<readonly string[]> => {
+  const { pgRestore, psql, connection, archivePath, targetMajor } = options;
+  const object = `${what} of ${connection.info.database}`;
+  const selection = [
+    ...(section === null ? [] : [`--section=${section}`]),
+    ...(entries === null || listPath === null ? [] : [`--use-list=${listPath}`]),
+    ...(options.isOwnerDropped === true ? ['--no-owner'] : []),
+    ...(options.arePrivilegesDropped === true ? ['--no-privileges'] : []),
+  ];
+  const target = `--dbname=${toConnectionString(connection)}`;
+  if (pgRestore.major <= targetMajor) {
+    const parallel = jobs > 1 ? [`--jobs=${jobs}`] : [];
+    const args = [...selection, ...parallel, '--exit-on-error', '--no-password', target, archivePath];
+    return (await runTool({ tool: pgRestore, args, connection, object }, options)).warnings;
+  }
+  if (psql === null) throw new DbbackupError('tools_missing', `psql was not found beside ${pgRestore.path}`, { details: { object: 'psql' } });
+  const writer: ToolRun = { tool: pgRestore, args: [...selection, '--file=-', archivePath], connection: null, object };
+  const reader: ToolRun = { tool: psql, args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--no-password', target], connection, object };
+  return runToolPipe(writer, dropUnknownSettings(targetMajor), reader, options);
+};

@@ -1,0 +1,36 @@
+import type { ErrorCode } from '../core/error-codes.js';
+import { DbbackupError } from '../core/errors.js';
+import { redactSecrets } from '../core/redact.js';
+import type { ToolExit, ToolRun } from './run-tool.js';
+import type { Tool } from './tool.js';
+
+/** What the tools' and the server's messages mean. Tools tell no SQLSTATE, so these are words, of an English server; others end as `tool_failed`. */
+const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
+  [/canceling statement due to lock timeout|could not obtain lock on relation/, 'lock_not_available'],
+  [/invalid snapshot identifier|snapshot ".*" does not exist|could not import the requested snapshot/, 'snapshot_invalid'],
+  [/server version mismatch|unsupported version \(\d/, 'tools_too_old'],
+  [/extension ".*" is not available|could not open extension control file|extension ".*" has no (?:installation script|update path)/, 'type_missing'],
+  [/could not (?:write|close|open output).*No space left on device/, 'disk_full'],
+  [/password authentication failed|no password supplied/, 'authentication_failed'],
+  [/permission denied|must be (?:owner|superuser|member)/, 'permission_denied'],
+  [/server closed the connection unexpectedly|terminating connection due to/, 'connection_lost'],
+  [/could not connect to server|connection to server .* failed/, 'connection_failed'],
+];
+
+const shownLines = 20;
+
+/** The error for a tool that ended with a status other than 0. Message: the first error it reports; `details.detail`: its last lines. */
+export const describeToolFailure = ({ tool, object }: ToolRun, exit: ToolExit, stderr: string): DbbackupError => {
+  const lines = redactSecrets(stderr)
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '');
+  const how = exit.status === null ? `was ended by ${exit.signal ?? 'a signal'}` : `ended with exit status ${exit.status}`;
+  const first = lines.find((line) => /\berror: |\bERROR: |\bFATAL: /.test(line)) ?? lines.at(-1);
+  const message = `${tool.name} ${how} (${object})${first === undefined ? '' : `: ${first.replace(`${tool.name}: `, '').replace(/^error: /, '')}`}`;
+  const code = meanings.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'tool_failed';
+  return new DbbackupError(code, message, { details: { object, detail: lines.slice(-shownLines).join('\n') } });
+};
+
+export const describeSpawnFailure = (tool: Tool, error: Error): DbbackupError =>
+  new DbbackupError('tools_missing', `${tool.path} could not be started: ${error.message}`, { cause: error, details: { object: tool.path, path: tool.path } });

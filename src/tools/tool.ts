@@ -1,0 +1,31 @@
+import type { Session } from '../native/session.js';
+
+/** PostgreSQL's client programs that are used. */
+export type ToolName = 'pg_dump' | 'pg_restore' | 'psql';
+
+/** One installed client program. */
+export interface Tool {
+  readonly name: ToolName;
+  /** Absolute. */
+  readonly path: string;
+  readonly major: number;
+  /** As the program prints it: `15.18`, `19rc1`. */
+  readonly version: string;
+}
+
+/** What this process lends to child programs: its environment, and the means to end them. */
+export interface ToolHost {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Sends a signal to a process group (`process.kill(-pid, signal)`); does nothing when the group is gone. */
+  readonly signalGroup: (pid: number, signal: 'SIGTERM' | 'SIGKILL') => void;
+}
+
+/** Where a tool connects to: what a Session that is connected there tells. */
+export interface ToolConnection {
+  readonly info: Pick<ReturnType<Session['info']>, 'host' | 'port' | 'user' | 'database' | 'options'>;
+  /** Reaches the tool through its environment only. */
+  readonly password: string | null;
+}
+
+/** The connection of an open Session, for tools that must reach the same server and database. */
+export const toToolConnection = (session: Pick<Session, 'info' | 'password'>): ToolConnection => ({ info: session.info(), password: session.password() });
