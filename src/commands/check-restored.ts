@@ -47,7 +47,8 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
       const columns = saved.columns.map((name) => relation.columns.find((column) => column.name === name));
       if (columns.some((column) => column === undefined)) throw differs([`${saved.schema}.${saved.name}`]);
       const ordered = { ...relation, columns: columns.filter((column) => column !== undefined), condition: saved.condition };
-      return [{ name: keyOf(saved), format: saved.format, ...toCopyOut(ordered, saved.format, chunk, database.encoding) }];
+      const { copySql } = toCopyOut(ordered, saved.format, chunk, database.encoding);
+      return [{ name: keyOf(saved), format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
     });
     return { spec: { kind: 'copyOut', taskId: origin.taskId, session: worker, sources, sink: null } satisfies CopyOutTask, origin };
   });

@@ -23,7 +23,8 @@ export const chooseFormat = (columns: readonly Column[], wanted: 'auto' | 'binar
   const first = [...towards].sort((a, b) => (b.gain ?? 0) - (a.gain ?? 0))[0];
   if (first === undefined) return { format: 'text', reason: columns.length === 0 ? 'no columns' : 'no column gains from binary' };
   const named = `column ${JSON.stringify(first.name)} (${describe(first.type)})${towards.length === 1 ? '' : ` and ${towards.length - 1} more`}`;
-  return sum > 0 ? { format: 'binary', reason: `${named} gain from binary` } : { format: 'text', reason: `${named} would gain from binary, but the others lose as much` };
+  const verb = towards.length === 1 ? 'gains' : 'gain';
+  return sum > 0 ? { format: 'binary', reason: `${named} ${verb} from binary` } : { format: 'text', reason: `${named} would gain from binary, but the others lose as much` };
 };
 
 const describe = ({ qualifiedName, element, typtype }: ColumnType): string => {

@@ -97,8 +97,8 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
 
     onStorage('refuses every name outside the alphabet', async (storage) => {
       for (const name of hostileNames) {
-        const calls = [storage.publish(name, ''), storage.read(name, 1), storage.stat(name), storage.remove(name), storage.removeTree(name)];
-        for (const call of calls) await assert.rejects(call, rejectsWith('path_unsafe'), JSON.stringify(name));
+        const calls = [() => storage.publish(name, ''), () => storage.read(name, 1), () => storage.stat(name), () => storage.remove(name), () => storage.removeTree(name)];
+        for (const call of calls) await assert.rejects(call(), rejectsWith('path_unsafe'), JSON.stringify(name));
         if (name !== '') await assert.rejects(storage.list(name), rejectsWith('path_unsafe'), JSON.stringify(name));
       }
       assert.equal(await storage.isEmpty(), true);

@@ -7,7 +7,7 @@ import { withDatabase } from '../../support/database.js';
 import { sharedCluster } from '../../support/shared-cluster.js';
 import { sampleManifest } from '../manifest/sample.js';
 
-const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).map((text) => text.toWellFormed().replaceAll('\0', '0'));
+const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).map((text) => text.replaceAll('\0', '0'));
 
 describe('SQL of the restore kit', () => {
   it('quotes plainly what is plain, and writes the rest by code points', () => {
@@ -30,7 +30,7 @@ describe('SQL of the restore kit', () => {
     const samples = fc.sample(names, { numRuns: 150, seed: 1 }).filter((name) => Buffer.byteLength(name) < 64);
     await withDatabase(cluster, async (database) => {
       const sql = `SET standard_conforming_strings TO on;\n${samples
-        .map((name) => `SELECT encode(convert_to(${quoting.literal(name)}, 'UTF8'), 'hex'), encode(convert_to(json_object_keys(row_to_json(r)), 'UTF8'), 'hex') FROM (SELECT 1 AS ${quoting.identifier(name)}) r;`)
+        .map((name) => `SELECT encode(convert_to(${quoting.literal(name)}, 'UTF8'), 'hex'), encode(convert_to(json_object_keys(row_to_json(the_only_row)), 'UTF8'), 'hex') FROM (SELECT 1 AS ${quoting.identifier(name)}) the_only_row;`)
         .join('\n')}`;
       const hex = samples.map((name) => Buffer.from(name).toString('hex'));
       assert.equal(await cluster.psql(database, sql), hex.map((text) => `${text}|${text}`).join('\n'));
