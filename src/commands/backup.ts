@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
-import { pid } from 'node:process';
 import type { HeldSnapshot, Leader } from '../catalog/leader.js';
 import { withSnapshot } from '../catalog/leader.js';
 import { prelude } from '../catalog/prelude.js';
@@ -14,7 +13,7 @@ import { ManifestBuilder } from '../manifest/builder.js';
 import { createJournal, type Journal } from '../manifest/journal.js';
 import type { Manifest, ManifestArchive } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
-import { measureMemory, processHost } from '../native/host.js';
+import { measureMemory, processHost, processId } from '../native/host.js';
 import type { Engine } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
@@ -95,7 +94,7 @@ class BackupRun {
 
   async run(): Promise<BackupReport> {
     const { id, storage, session, journal, context } = this.#parts;
-    this.#record({ type: 'backup.started', id, database: session.info().database, repository: storage.location, pid, host: hostname(), toolVersion: readToolVersion() });
+    this.#record({ type: 'backup.started', id, database: session.info().database, repository: storage.location, pid: processId, host: hostname(), toolVersion: readToolVersion() });
     let manifest: Manifest;
     try {
       const leader = createLocalLeader(session);

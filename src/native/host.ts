@@ -1,4 +1,4 @@
-import { env, kill, memoryUsage, resourceUsage } from 'node:process';
+import { env, kill, memoryUsage, pid, resourceUsage } from 'node:process';
 
 /** Resident memory of this process, in bytes: now, and at its highest so far. */
 export const measureMemory = (): { readonly rssBytes: number; readonly peakRssBytes: number } => ({
@@ -18,3 +18,6 @@ export const processHost = {
     }
   },
 };
+
+/** This process, as its machine numbers it. */
+export const processId = pid;

@@ -125,7 +125,8 @@ TEST(Compressor, ADamagedFrameIsFoundOrHarmlessAtEveryByte) {
 TEST(Compressor, ATruncatedFrameIsDamaged) {
   FrameEncoder encoder;
   FrameDecoder decoder;
-  const Bytes raw = bytes_of(std::string(400, 'a') + "some text that is a little different");
+  Bytes raw(400, std::byte{'a'});
+  append(raw, bytes_of("some text that is a little different"));
   for (const Codec codec : kFramedCodecs) {
     const Bytes frame = encode(encoder, codec, 1, 0, raw);
     const std::size_t prefix_bytes = frame_prefix_bytes(codec);
@@ -144,7 +145,8 @@ TEST(Compressor, ATruncatedFrameIsDamaged) {
 TEST(Compressor, AFrameOfAnotherSizeThanItsHeaderSaysIsDamaged) {
   FrameEncoder encoder;
   FrameDecoder decoder;
-  const Bytes raw = bytes_of(std::string(1000, 'a') + "b");
+  Bytes raw(1000, std::byte{'a'});
+  raw.push_back(std::byte{'b'});
   for (const Codec codec : kFramedCodecs) {
     for (const std::size_t claimed : {raw.size() - 1, raw.size() + 1, std::size_t{1}, kBlockRawBytes}) {
       Bytes frame = encode(encoder, codec, 1, 0, raw);
@@ -169,7 +171,8 @@ TEST(Compressor, RandomAndMutatedFramesNeverCrash) {
   FrameEncoder encoder;
   FrameDecoder decoder;
   Random random(24);
-  const Bytes raw = bytes_of(std::string(3000, 'a') + "and so on");
+  Bytes raw(3000, std::byte{'a'});
+  append(raw, bytes_of("and so on"));
   for (int round = 0; round < 6000; ++round) {
     const Codec codec = kFramedCodecs[random.below(std::size(kFramedCodecs))];
     Bytes frame = encode(encoder, codec, 1, 0, raw);
