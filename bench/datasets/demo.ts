@@ -6,7 +6,7 @@ import { smallTablesStep } from './many.js';
 /** The sample at 0.5 GB: 230 MB of documents, 115 MB of narrow rows, 80 MB of wide rows, 50 MB in partitions, 300 small tables. */
 export const demoDataset: Dataset = {
   name: 'demo',
-  description: 'a shop: narrow orders, wide events, documents up to 64 MB, a partitioned table, 300 small tables, views and foreign keys',
+  description: 'orders, events, documents up to 64 MB, partitions, 300 small tables',
   stages: (sizeGb) => {
     const scale = sizeGb / 0.5;
     const customerCount = Math.round(100_000 * scale);

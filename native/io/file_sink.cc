@@ -87,7 +87,13 @@ void FileSink::finish() {
   }
   is_finished_ = true;
   fd_.reset();
-  sync_directory(path_.substr(0, path_.find_last_of('/')));
+  try {
+    sync_directory(path_.substr(0, path_.find_last_of('/')));
+  } catch (const Error&) {
+    // Nobody has been told of the file: what is not known to be durable must not stay behind.
+    ::unlink(path_.c_str());
+    throw;
+  }
 }
 
 void FileSink::abort() noexcept {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -17,14 +18,23 @@ Error damaged(const std::string& message, const std::string& path) {
   return error;
 }
 
+/// Not `Error::from_errno`, which takes a refusal for a directory that cannot be written.
+Error unreadable(int error_number, const std::string& what, const std::string& path) {
+  Error error(code::kIoError, what + path + ": " + std::strerror(error_number));
+  error.error_number = error_number;
+  error.path = path;
+  return error;
+}
+
 }  // namespace
 
-FileSource::FileSource(std::string path) : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) {
+// O_NONBLOCK: a named pipe must be refused, not waited for. It means nothing to a file.
+FileSource::FileSource(std::string path) : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) {
   if (!fd_ && errno == ENOENT) throw damaged("the file " + path_ + " is missing", path_);
   if (!fd_ && errno == ELOOP) throw damaged("the file " + path_ + " is a symbolic link", path_);
-  if (!fd_) throw Error::from_errno(errno, "cannot open " + path_, path_);
+  if (!fd_) throw unreadable(errno, "cannot open ", path_);
   struct stat facts {};
-  if (::fstat(fd_.get(), &facts) != 0) throw Error::from_errno(errno, "cannot open " + path_, path_);
+  if (::fstat(fd_.get(), &facts) != 0) throw unreadable(errno, "cannot open ", path_);
   if (!S_ISREG(facts.st_mode)) throw damaged("the file " + path_ + " is not a regular file", path_);
   size_ = static_cast<std::uint64_t>(facts.st_size);
   // Advice only: a refusal costs nothing but speed.
@@ -32,14 +42,14 @@ FileSource::FileSource(std::string path) : path_(std::move(path)), fd_(::open(pa
 }
 
 void FileSource::seek(std::uint64_t offset) {
-  if (::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) throw Error::from_errno(errno, "cannot seek in " + path_, path_);
+  if (::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) throw unreadable(errno, "cannot seek in ", path_);
 }
 
 std::size_t FileSource::read(std::span<std::byte> into) {
   for (;;) {
     const ssize_t size = ::read(fd_.get(), into.data(), into.size());
     if (size >= 0) return static_cast<std::size_t>(size);
-    if (errno != EINTR) throw Error::from_errno(errno, "cannot read " + path_, path_);
+    if (errno != EINTR) throw unreadable(errno, "cannot read ", path_);
   }
 }
 

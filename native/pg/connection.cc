@@ -77,6 +77,15 @@ Error broken_connection(const Connection& connection) {
   return Error(code::kConnectionLost, message.empty() ? "the connection to the server was lost" : message);
 }
 
+Error unexpected_result(const Connection& connection, const pg_result* result) {
+  if (result == nullptr) return broken_connection(connection);
+  if (PQresultStatus(result) != PGRES_FATAL_ERROR) return Error(code::kProtocolViolation, "the server answered with something else than the statement calls for");
+  PgFields fields = error_fields(result);
+  // An error of libpq's own has no SQLSTATE.
+  if (fields.sqlstate.empty() && PQstatus(connection.get()) == CONNECTION_BAD) return Error(code::kConnectionLost, fields.message);
+  return Error::from_server(std::move(fields));
+}
+
 ResultPtr next_result(Connection& connection) {
   while (PQisBusy(connection.get()) != 0) {
     connection.stop().wait(PQsocket(connection.get()), POLLIN);
@@ -116,6 +125,10 @@ std::string database_of(const std::string& connection) {
 void Connection::Closer::operator()(pg_conn* conn) const noexcept { PQfinish(conn); }
 
 Connection::Connection(const ConnectionSpec& spec, const Stop& stop) : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {
+  // libpq's complaint about a string that it cannot read would quote the password in it.
+  for (std::size_t index = 0; index < spec.keywords.size(); ++index) {
+    if (spec.keywords[index] == "dbname") (void)database_of(spec.values[index]);
+  }
   std::vector<const char*> keywords, values;
   for (const std::string& keyword : spec.keywords) keywords.push_back(keyword.c_str());
   for (const std::string& value : spec.values) values.push_back(value.c_str());
@@ -183,16 +196,13 @@ QueryResult Connection::collect() {
       case PGRES_COPY_BOTH:
         throw Error(code::kProtocolViolation, "a control query started a COPY");
       default:
-        if (!first_error) first_error = Error::from_server(error_fields(result.get()));
+        if (!first_error) first_error = unexpected_result(*this, result.get());
         break;
     }
     // A broken connection yields its last error result over and over.
     if (PQstatus(get()) == CONNECTION_BAD) break;
   }
-  if (first_error) {
-    if (PQstatus(get()) == CONNECTION_BAD && first_error->pg.sqlstate.empty()) throw Error(code::kConnectionLost, first_error->message());
-    throw *first_error;
-  }
+  if (first_error) throw *first_error;
   if (PQstatus(get()) == CONNECTION_BAD) throw broken_connection(*this);
   return last;
 }

@@ -32,7 +32,7 @@ struct QueryResult {
 class Connection {
  public:
   /// Connects without blocking past `stop` or the connection's `connect_timeout`.
-  /// Throws connection_failed, authentication_failed, database_not_found or cancelled.
+  /// Throws connection_failed, authentication_failed, database_not_found, permission_denied, cancelled, or usage for a connection string that is none.
   Connection(const ConnectionSpec& spec, const Stop& stop);
   Connection(Connection&&) noexcept = default;
   Connection& operator=(Connection&&) noexcept = default;

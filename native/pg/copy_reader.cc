@@ -42,6 +42,12 @@ void CopyReader::check_end() const {
   }
 }
 
+/// A server sends one row a message; a proxy that cuts messages in another way must not make other rows of them.
+void CopyReader::check_row(std::span<const std::byte> last_part) const {
+  const bool is_row = format_ == RowFormat::kText ? !last_part.empty() && last_part.back() == std::byte{'\n'} : is_row_split_ || last_part.size() >= 2;
+  if (!is_row) throw Error(code::kProtocolViolation, "the server sent a message that is no row");
+}
+
 bool CopyReader::read(Block& block, BlockFacts& facts) {
   facts = {};
   facts.begins_inside_row = is_row_split_;
@@ -71,6 +77,7 @@ bool CopyReader::read(Block& block, BlockFacts& facts) {
       stream_->read({at, size});
     }
     has_row_ = false;
+    check_row({at, size});
     if (is_row_split_) {
       hasher_.update({at, size});
       hasher_.finish(facts.digest);

@@ -30,6 +30,7 @@ class CopyReader {
 
  private:
   bool next_row();
+  void check_row(std::span<const std::byte> last_part) const;
   void check_end() const;
 
   std::unique_ptr<CopyStream> stream_;

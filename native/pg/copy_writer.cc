@@ -16,20 +16,13 @@ namespace {
 /// Small enough that libpq's send buffer stays small, large enough that the message's five bytes and the calls cost nothing.
 constexpr std::size_t kMessageBytes = std::size_t{256} << 10;
 
-/// Throws what the server reported in answer to the COPY.
-[[noreturn]] void throw_result(Connection& connection, const PGresult* result) {
-  if (result == nullptr || PQresultStatus(result) != PGRES_FATAL_ERROR) throw broken_connection(connection);
-  throw Error::from_server(error_fields(result));
-}
-
 }  // namespace
 
 CopyWriter::CopyWriter(Connection& connection, const std::string& copy_sql) : connection_(connection) {
   if (PQsendQuery(connection_.get(), copy_sql.c_str()) == 0) throw broken_connection(connection_);
   flush();
   const ResultPtr result = next_result(connection_);
-  if (result && PQresultStatus(result.get()) == PGRES_COPY_IN) return;
-  throw_result(connection_, result.get());
+  if (PQresultStatus(result.get()) != PGRES_COPY_IN) throw unexpected_result(connection_, result.get());
 }
 
 void CopyWriter::flush() {
@@ -53,7 +46,7 @@ std::uint64_t CopyWriter::finish() {
   if (PQputCopyEnd(connection_.get(), nullptr) != 1) throw broken_connection(connection_);
   flush();
   const ResultPtr result = next_result(connection_);
-  if (!result || PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw_result(connection_, result.get());
+  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw unexpected_result(connection_, result.get());
   const char* const count = PQcmdTuples(result.get());
   std::uint64_t rows = 0;
   if (std::from_chars(count, count + std::strlen(count), rows).ec != std::errc{}) throw Error(code::kProtocolViolation, "COPY's command tag has no row count");

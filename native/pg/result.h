@@ -17,4 +17,7 @@ ResultPtr next_result(Connection& connection);
 /// connection_lost, with what libpq has to say.
 Error broken_connection(const Connection& connection);
 
+/// What a result that is not the expected one says: the server's error, connection_lost, or protocol_violation where it is no error at all.
+Error unexpected_result(const Connection& connection, const pg_result* result);
+
 }  // namespace dbbackup

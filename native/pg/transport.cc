@@ -27,6 +27,8 @@ class PlainTransport final : public Transport {
     message.msg_iov = pieces;
     message.msg_iovlen = second.empty() ? 1 : 2;
     for (;;) {
+      // Not only where it has to wait: a server that is faster than its reader never makes it.
+      stop_.check();
       const ssize_t size = ::recvmsg(socket_, &message, MSG_DONTWAIT);
       if (size > 0) return static_cast<std::size_t>(size);
       if (size == 0) throw lost("the server closed it");
@@ -35,7 +37,6 @@ class PlainTransport final : public Transport {
       } else if (errno != EINTR) {
         throw lost(std::strerror(errno));
       }
-      stop_.check();
     }
   }
 

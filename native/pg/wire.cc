@@ -180,11 +180,19 @@ class FrameStream final : public CopyStream {
       } else if (type == 'Z') {
         skip(size);
         if (!is_complete) throw Error(code::kProtocolViolation, "the server ended COPY without a command tag");
-        if (buffered() != 0) throw Error(code::kProtocolViolation, "the server sent more than it was asked for");
+        take_idle_messages();
         return;
       } else {
         control(type, size);
       }
+    }
+  }
+
+  /// What an idle server may send at any time, and has sent already; what comes later is libpq's to read.
+  void take_idle_messages() {
+    while (buffered() != 0) {
+      const auto [type, size] = header();
+      control(type, size);
     }
   }
 
@@ -203,10 +211,7 @@ class LibpqStream final : public CopyStream {
     if (PQsendQuery(conn, sql.c_str()) == 0) throw broken_connection(connection_);
     while (PQflush(conn) > 0) wait(POLLIN | POLLOUT);
     const ResultPtr result = next_result(connection_);
-    if (PQresultStatus(result.get()) != PGRES_COPY_OUT) {
-      if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) throw Error::from_server(error_fields(result.get()));
-      throw Error(code::kProtocolViolation, "the statement did not start COPY TO STDOUT");
-    }
+    if (PQresultStatus(result.get()) != PGRES_COPY_OUT) throw unexpected_result(connection_, result.get());
   }
 
   bool next(std::size_t& length) override {
@@ -225,7 +230,7 @@ class LibpqStream final : public CopyStream {
         continue;
       }
       const ResultPtr result = next_result(connection_);
-      if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw Error::from_server(error_fields(result.get()));
+      if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw unexpected_result(connection_, result.get());
       row_count_ = rows_of_tag(PQcmdStatus(result.get()));
       while (next_result(connection_)) {
       }

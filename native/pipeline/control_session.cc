@@ -38,6 +38,9 @@ struct ControlSession::Impl {
     } catch (const Error& error) {
       outcome.error = error;
       connection.reset();
+    } catch (const std::exception& error) {
+      outcome.error = Error(code::kInternal, error.what());
+      connection.reset();
     }
     opened(std::move(outcome));
     return connection;

@@ -66,7 +66,13 @@ Scheduler::Scheduler(const EngineOptions& options) {
   for (int index = 0; index < options.worker_count; ++index) {
     workers_.push_back(std::make_unique<Worker>(stop_, *encoders_, options.blocks_per_worker));
   }
-  for (const auto& worker : workers_) threads_.emplace_back([this, &worker = *worker] { run_worker(worker); });
+  try {
+    for (const auto& worker : workers_) threads_.emplace_back([this, &worker = *worker] { run_worker(worker); });
+  } catch (...) {
+    // The threads that did start wait for this stop, and are joined on the way out.
+    stop();
+    throw;
+  }
 }
 
 Scheduler::~Scheduler() {

@@ -206,7 +206,8 @@ class RestoreRun {
 
   async #finish(): Promise<void> {
     const { session, database } = this.#parts;
-    for (const sql of prelude('UTF8')) await session.query(sql);
+    // What a view reads must be as in any session of the database's users, but for their time limits.
+    for (const sql of ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0']) await session.query(sql);
     // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
     for (const sql of toFinishStatements(new Quoting(database.encoding), database)) await session.query(sql);
   }

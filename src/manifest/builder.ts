@@ -1,13 +1,21 @@
+import type { Catalog, Relation } from '../catalog/model.js';
 import { DbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import type { CodecName } from '../core/results.js';
-import type { Catalog, Relation } from '../catalog/model.js';
 import type { BackupPlan, PlannedTask, RelationPlan } from '../planner/plan.js';
 import { backupNames, readAttempt } from '../storage/layout.js';
 import { checkManifest } from './check.js';
 import { formatVersion } from './codec.js';
 import { sumDigests } from './digest.js';
-import type { Manifest, ManifestArchive, ManifestFile, ManifestOptions, ManifestRelation, ManifestSegment, ManifestSnapshot } from './schema.js';
+import type {
+  Manifest,
+  ManifestArchive,
+  ManifestFile,
+  ManifestOptions,
+  ManifestRelation,
+  ManifestSegment,
+  ManifestSnapshot,
+} from './schema.js';
 
 /** Names that a restore needs to pick a relation's entries out of the schema archive. */
 export interface RelationStructure {
@@ -72,11 +80,18 @@ export class ManifestBuilder {
       if (event === undefined) throw new DbbackupError('backup_unfinished', `task ${task.taskId} has not finished`);
       const firstFile = files.length;
       for (const file of event.files ?? []) {
-        files.push({ path: `${backupNames.dataFolder}/${file.path}`, sizeBytes: file.sizeBytes, checksum: file.checksum, codec: this.#facts.codec, attempt: readAttempt(file.path) });
+        files.push({
+          path: `${backupNames.dataFolder}/${file.path}`,
+          sizeBytes: file.sizeBytes,
+          checksum: file.checksum,
+          codec: this.#facts.codec,
+          attempt: readAttempt(file.path),
+        });
       }
       for (const { source, file, ...range } of event.segments ?? []) {
         const relation = toRelationIndex(task, source);
-        if (file < 0 || file >= files.length - firstFile) throw new DbbackupError('internal', `task ${task.taskId} has a segment in file ${file}, which it did not write`);
+        if (file < 0 || file >= files.length - firstFile)
+          throw new DbbackupError('internal', `task ${task.taskId} has a segment in file ${file}, which it did not write`);
         const known = segments.get(relation) ?? [];
         known.push({ file: firstFile + file, ...range });
         segments.set(relation, known);
@@ -95,7 +110,8 @@ export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, fin
 
 const toRelationIndex = (task: PlannedTask, source: number): number => {
   const chunk = task.chunks[source];
-  if (chunk === undefined) throw new DbbackupError('internal', `task ${task.taskId} has a segment of chunk ${source}, which it does not hold`);
+  if (chunk === undefined)
+    throw new DbbackupError('internal', `task ${task.taskId} has a segment of chunk ${source}, which it does not hold`);
   return chunk.relation;
 };
 
@@ -110,7 +126,9 @@ const toManifest = (
   const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
   const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
   const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
-  const rowless = catalog.relations.filter(({ oid }) => !plannedOids.has(oid)).map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
+  const rowless = catalog.relations
+    .filter(({ oid }) => !plannedOids.has(oid))
+    .map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
   const relations = [...planned, ...rowless];
   return {
     format: 'dbbackup',
@@ -154,9 +172,16 @@ const toManifest = (
   };
 };
 
-const toRelation = (facts: ManifestFacts, plan: RelationReading, relation: Relation | undefined, segments: readonly ManifestSegment[]): ManifestRelation => {
-  if (relation === undefined) throw new DbbackupError('internal', `the plan reads ${plan.schema}.${plan.name}, which the catalog does not hold`);
-  if (relation.kind === 'p' && segments.length > 0) throw new DbbackupError('internal', `${plan.schema}.${plan.name} is partitioned and has rows of its own`);
+const toRelation = (
+  facts: ManifestFacts,
+  plan: RelationReading,
+  relation: Relation | undefined,
+  segments: readonly ManifestSegment[],
+): ManifestRelation => {
+  if (relation === undefined)
+    throw new DbbackupError('internal', `the plan reads ${plan.schema}.${plan.name}, which the catalog does not hold`);
+  if (relation.kind === 'p' && segments.length > 0)
+    throw new DbbackupError('internal', `${plan.schema}.${plan.name} is partitioned and has rows of its own`);
   const structure = facts.structures.get(relation.oid);
   return {
     oid: relation.oid,

@@ -15,22 +15,33 @@ export const checkManifest = (manifest: Manifest): void => {
   checkRanges(relations, manifest.files);
   expectEqual('totals', 'relationCount', manifest.totals.relationCount, relations.length);
   expectEqual('totals', 'fileCount', manifest.totals.fileCount, manifest.files.length);
-  for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const) expectEqual('totals', field, manifest.totals[field], sumOf(relations, field));
+  for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const)
+    expectEqual('totals', field, manifest.totals[field], sumOf(relations, field));
 };
 
 const checksumLengths = { 'xxh3-128': 32, sha256: 64 } as const;
 
 const checkFiles = (manifest: Manifest): void => {
-  expectUnique('data file', manifest.files.map((file) => file.path));
+  expectUnique(
+    'data file',
+    manifest.files.map((file) => file.path),
+  );
   for (const file of manifest.files) {
-    if (file.checksum.length !== checksumLengths[manifest.checksum]) throw damaged(`the checksum of ${file.path} is no ${manifest.checksum}`);
+    if (file.checksum.length !== checksumLengths[manifest.checksum])
+      throw damaged(`the checksum of ${file.path} is no ${manifest.checksum}`);
   }
 };
 
 const checkDatabase = (database: ManifestDatabase): void => {
   const snapshots = new Set(database.snapshots.map((snapshot) => snapshot.number));
-  expectUnique('relation', database.relations.map((relation) => String(relation.oid)));
-  expectUnique('relation', database.relations.map((relation) => JSON.stringify([relation.schema, relation.name])));
+  expectUnique(
+    'relation',
+    database.relations.map((relation) => String(relation.oid)),
+  );
+  expectUnique(
+    'relation',
+    database.relations.map((relation) => JSON.stringify([relation.schema, relation.name])),
+  );
   for (const relation of database.relations) {
     if (!snapshots.has(relation.snapshot)) throw damaged(`${toTitle(relation)} names snapshot ${relation.snapshot}, which is not listed`);
   }
@@ -42,9 +53,11 @@ const checkRelation = (relation: ManifestRelation, files: readonly ManifestFile[
     const file = files[segment.file];
     if (file === undefined) throw damaged(`${title} names data file ${segment.file} of ${files.length}`);
     // No sum of two numbers up to 2^53-1 is formed: it need not be exact.
-    if (segment.offset > file.sizeBytes || segment.storedBytes > file.sizeBytes - segment.offset) throw damaged(`a segment of ${title} leaves ${file.path}`);
+    if (segment.offset > file.sizeBytes || segment.storedBytes > file.sizeBytes - segment.offset)
+      throw damaged(`a segment of ${title} leaves ${file.path}`);
   }
-  for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const) expectEqual(title, field, relation[field], sumOf(relation.segments, field));
+  for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const)
+    expectEqual(title, field, relation[field], sumOf(relation.segments, field));
   expectEqual(title, 'digest', relation.digest, sumDigests(relation.segments.map((segment) => segment.digest)));
 };
 
@@ -64,7 +77,8 @@ const checkRanges = (relations: readonly ManifestRelation[], files: readonly Man
   }
 };
 
-const sumOf = <Field extends string>(items: readonly Readonly<Record<Field, number>>[], field: Field): number => items.reduce((sum, item) => sum + item[field], 0);
+const sumOf = <Field extends string>(items: readonly Readonly<Record<Field, number>>[], field: Field): number =>
+  items.reduce((sum, item) => sum + item[field], 0);
 
 const expectEqual = <T extends number | string>(title: string, field: string, stated: T, found: T): void => {
   if (stated !== found) throw damaged(`${title}: ${field} is ${stated}, and its parts make ${found}`);

@@ -30,11 +30,13 @@ export const serialiseManifest = (manifest: Manifest): string => {
 };
 
 /** The line that `sha256sum manifest.json` prints. */
-export const toChecksumLine = (content: string | Uint8Array): string => `${createHash('sha256').update(content).digest('hex')}  ${backupNames.manifest}\n`;
+export const toChecksumLine = (content: string | Uint8Array): string =>
+  `${createHash('sha256').update(content).digest('hex')}  ${backupNames.manifest}\n`;
 
 /** Throws `manifest_damaged` unless `line` is the manifest's checksum line. */
 export const verifyChecksum = (content: Uint8Array, line: string): void => {
-  if (line !== toChecksumLine(content)) throw new DbbackupError('manifest_damaged', `${backupNames.manifest} and ${backupNames.manifestChecksum} do not belong together`);
+  if (line !== toChecksumLine(content))
+    throw new DbbackupError('manifest_damaged', `${backupNames.manifest} and ${backupNames.manifestChecksum} do not belong together`);
 };
 
 const parseJson = (text: string): unknown => {
@@ -47,8 +49,13 @@ const parseJson = (text: string): unknown => {
 
 /** Before anything else is judged: what a later version calls right must not be called damaged. */
 const checkFormat = (value: unknown): void => {
-  const header: { readonly format?: unknown; readonly formatVersion?: unknown; readonly kind?: unknown; readonly encryption?: unknown; readonly baseBackupId?: unknown } =
-    typeof value === 'object' && value !== null ? value : {};
+  const header: {
+    readonly format?: unknown;
+    readonly formatVersion?: unknown;
+    readonly kind?: unknown;
+    readonly encryption?: unknown;
+    readonly baseBackupId?: unknown;
+  } = typeof value === 'object' && value !== null ? value : {};
   if (header.format !== 'dbbackup' || typeof header.formatVersion !== 'number' || !Number.isInteger(header.formatVersion)) {
     throw new DbbackupError('manifest_damaged', `${backupNames.manifest} is not a manifest`);
   }
@@ -58,7 +65,8 @@ const checkFormat = (value: unknown): void => {
   if (header.kind === 'cluster') throw unsupported('holds a whole cluster');
 };
 
-const unsupported = (reason: string): DbbackupError => new DbbackupError('format_unsupported', `the backup ${reason}, which this version cannot read`);
+const unsupported = (reason: string): DbbackupError =>
+  new DbbackupError('format_unsupported', `the backup ${reason}, which this version cannot read`);
 
 /** The first thing wrong, with where it stands: `databases.0.relations.3.rowCount`. */
 const toError = (error: z.ZodError): DbbackupError => {
@@ -66,7 +74,9 @@ const toError = (error: z.ZodError): DbbackupError => {
   const issue = unsafe ?? error.issues[0];
   const place = issue?.path.map(String).join('.') ?? '';
   return unsafe === undefined
-    ? new DbbackupError('manifest_damaged', `${backupNames.manifest}: ${place}: ${lowerFirst(issue?.message ?? 'is not valid')}`, { cause: error })
+    ? new DbbackupError('manifest_damaged', `${backupNames.manifest}: ${place}: ${lowerFirst(issue?.message ?? 'is not valid')}`, {
+        cause: error,
+      })
     : new DbbackupError('path_unsafe', `${backupNames.manifest}: ${place} leads out of the backup`, { cause: error });
 };
 

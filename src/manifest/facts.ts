@@ -31,7 +31,8 @@ export const readBackupFacts = async (repository: Repository, entry: RepositoryE
   } catch (error) {
     // It was deleted since it was listed.
     if (error instanceof DbbackupError && error.code === 'backup_unfinished') return toUnfinishedFacts(entry.id, []);
-    if (error instanceof DbbackupError && damageCodes.has(error.code)) return { ...noFacts, id: entry.id, state: 'damaged', problem: error.message };
+    if (error instanceof DbbackupError && damageCodes.has(error.code))
+      return { ...noFacts, id: entry.id, state: 'damaged', problem: error.message };
     throw error;
   }
 };
@@ -68,7 +69,9 @@ const toUnfinishedFacts = (id: string, events: readonly Event[]): BackupFacts =>
   const started = events.find((event) => event.type === 'backup.started');
   const planned = events.find((event) => event.type === 'plan.ready');
   // A task that was reported twice counts once.
-  const finished = [...new Map(events.flatMap((event) => (event.type === 'chunk.finished' ? [[event.taskId, event] as const] : []))).values()];
+  const finished = [
+    ...new Map(events.flatMap((event) => (event.type === 'chunk.finished' ? [[event.taskId, event] as const] : []))).values(),
+  ];
   const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => finished.reduce((total, event) => total + event[field], 0);
   return {
     ...noFacts,

@@ -54,7 +54,8 @@ export class Journal {
 }
 
 /** Starts the journal of a new run; the folder of its backup is created. Fails with `io_error` when a run of this ID has one already. */
-export const createJournal = async (storage: LocalStorage, id: string): Promise<Journal> => new Journal(await storage.openAppender(nameInBackup(id, backupNames.journal)));
+export const createJournal = async (storage: LocalStorage, id: string): Promise<Journal> =>
+  new Journal(await storage.openAppender(nameInBackup(id, backupNames.journal)));
 
 export interface JournalContent {
   readonly events: readonly Event[];
@@ -100,8 +101,14 @@ const chunkSchema = z.looseObject({
   rawBytes: count,
   storedBytes: count,
   rowCount: count,
-  files: z.array(z.looseObject({ path: z.string().refine(isSafePath), sizeBytes: count, checksum: z.string().regex(/^[0-9a-f]+$/) })).optional(),
-  segments: z.array(z.looseObject({ source: count, file: z.int().min(-1), offset: count, storedBytes: count, rawBytes: count, rowCount: count, digest })).optional(),
+  files: z
+    .array(z.looseObject({ path: z.string().refine(isSafePath), sizeBytes: count, checksum: z.string().regex(/^[0-9a-f]+$/) }))
+    .optional(),
+  segments: z
+    .array(
+      z.looseObject({ source: count, file: z.int().min(-1), offset: count, storedBytes: count, rawBytes: count, rowCount: count, digest }),
+    )
+    .optional(),
 });
 
 const parseEvent = (line: string, lineNumber: number): Event => {

@@ -32,7 +32,10 @@ export const relationSchema = z.object({
   oid: positive,
   schema: name,
   name,
-  kind: z.string().regex(/^[A-Za-z]$/).meta({ description: 'pg_class.relkind; p holds no rows of its own' }),
+  kind: z
+    .string()
+    .regex(/^[A-Za-z]$/)
+    .meta({ description: 'pg_class.relkind; p holds no rows of its own' }),
   partitionRootOid: positive.nullable(),
   snapshot: count.meta({ description: 'number of the snapshot it was read under' }),
   columns: z.array(name).meta({ description: 'as COPY lists them' }),
@@ -73,7 +76,13 @@ export const databaseSchema = z.object({
   materializedViews: z.array(z.object({ schema: name, name })),
 });
 
-export const fileSchema = z.object({ path, sizeBytes: count, checksum: z.string().regex(/^(?:[0-9a-f]{32}|[0-9a-f]{64})$/), codec, attempt: positive });
+export const fileSchema = z.object({
+  path,
+  sizeBytes: count,
+  checksum: z.string().regex(/^(?:[0-9a-f]{32}|[0-9a-f]{64})$/),
+  codec,
+  attempt: positive,
+});
 
 export const manifestSchema = z.object({
   format: z.literal('dbbackup'),
@@ -86,8 +95,22 @@ export const manifestSchema = z.object({
   consistency: z.enum(['exact', 'exact-after-resume', 'mixed']),
   baseBackupId: z.null(),
   encryption: z.null(),
-  options: z.object({ compression: text, chunkSizeBytes: count, format: z.enum(['auto', 'binary', 'text']), checksum: checksumName, jobs: positive }),
-  server: z.object({ version: positive, versionText: text, systemIdentifier: z.string().regex(/^[0-9]{0,20}$/).meta({ description: 'empty where the role was not allowed to read it' }), startedAt: text }),
+  options: z.object({
+    compression: text,
+    chunkSizeBytes: count,
+    format: z.enum(['auto', 'binary', 'text']),
+    checksum: checksumName,
+    jobs: positive,
+  }),
+  server: z.object({
+    version: positive,
+    versionText: text,
+    systemIdentifier: z
+      .string()
+      .regex(/^[0-9]{0,20}$/)
+      .meta({ description: 'empty where the role was not allowed to read it' }),
+    startedAt: text,
+  }),
   totals: z.object({ rowCount: count, rawBytes: count, storedBytes: count, relationCount: count, fileCount: count }),
   checksum: checksumName,
   databases: z.array(databaseSchema).min(1),
@@ -104,7 +127,11 @@ export type ManifestArchive = ManifestDatabase['schema'];
 export type ManifestFile = Manifest['files'][number];
 export type ManifestOptions = Manifest['options'];
 
-type DeepReadonly<T> = T extends readonly (infer Item)[] ? readonly DeepReadonly<Item>[] : T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;
 
 /** The JSON schema published as `docs/manifest.schema.json`; a test keeps that file equal to it. */
 export const toJsonSchema = (): unknown => ({

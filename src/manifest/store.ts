@@ -21,10 +21,12 @@ export const readManifest = async (storage: Storage, id: string): Promise<Manife
   const content = await storage.read(nameInBackup(id, backupNames.manifest), maxManifestBytes);
   if (content === null) throw new DbbackupError('backup_unfinished', `backup ${id} has no manifest`, { details: { object: id } });
   const line = await storage.read(nameInBackup(id, backupNames.manifestChecksum), maxChecksumBytes);
-  if (line === null) throw new DbbackupError('manifest_damaged', `backup ${id} has no ${backupNames.manifestChecksum}`, { details: { object: id } });
+  if (line === null)
+    throw new DbbackupError('manifest_damaged', `backup ${id} has no ${backupNames.manifestChecksum}`, { details: { object: id } });
   verifyChecksum(content, line.toString('latin1'));
   const manifest = parseManifest(content.toString('utf8'));
-  if (manifest.id !== id) throw new DbbackupError('manifest_damaged', `the manifest in ${id} belongs to backup ${manifest.id}`, { details: { object: id } });
+  if (manifest.id !== id)
+    throw new DbbackupError('manifest_damaged', `the manifest in ${id} belongs to backup ${manifest.id}`, { details: { object: id } });
   return manifest;
 };
 
@@ -33,10 +35,15 @@ export const readManifest = async (storage: Storage, id: string): Promise<Manife
  * Throws `data_damaged` for the first one that is not, `path_unsafe` for one behind a link. Cost: one stat a file.
  */
 export const checkFilesPresent = async (storage: Storage, manifest: Manifest): Promise<void> => {
-  const archives = manifest.databases.flatMap((database) => (database.largeObjects === null ? [database.schema] : [database.schema, database.largeObjects]));
+  const archives = manifest.databases.flatMap((database) =>
+    database.largeObjects === null ? [database.schema] : [database.schema, database.largeObjects],
+  );
   for (const { path, sizeBytes } of [...archives, ...manifest.files]) {
     const stat = await storage.stat(nameInBackup(manifest.id, checkPath(path)));
     if (stat === null) throw new DbbackupError('data_damaged', `${path} is missing`, { details: { object: path, path } });
-    if (stat.sizeBytes !== sizeBytes) throw new DbbackupError('data_damaged', `${path} has ${stat.sizeBytes} bytes instead of ${sizeBytes}`, { details: { object: path, path } });
+    if (stat.sizeBytes !== sizeBytes)
+      throw new DbbackupError('data_damaged', `${path} has ${stat.sizeBytes} bytes instead of ${sizeBytes}`, {
+        details: { object: path, path },
+      });
   }
 };

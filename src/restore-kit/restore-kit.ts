@@ -52,7 +52,11 @@ interface Range {
 const noRange: Range = { offset: 0, length: 0 };
 
 /** The statements, and one line for each segment, largest first so that the last ones to run are short. */
-const toLoadFiles = (manifest: Manifest, database: ManifestDatabase, quoting: Quoting): { readonly statements: string; readonly segments: readonly string[] } => {
+const toLoadFiles = (
+  manifest: Manifest,
+  database: ManifestDatabase,
+  quoting: Quoting,
+): { readonly statements: string; readonly segments: readonly string[] } => {
   const statements: string[] = [];
   let end = 0;
   const add = (statement: string): Range => {
@@ -73,7 +77,12 @@ const toLoadFiles = (manifest: Manifest, database: ManifestDatabase, quoting: Qu
   return { statements: statements.join(''), segments: lines.sort((a, b) => b.rawBytes - a.rawBytes).map(({ line }) => line) };
 };
 
-const toSegmentLines = (manifest: Manifest, relation: ManifestRelation, own: Range, throughRoot: Range): { readonly rawBytes: number; readonly line: string }[] =>
+const toSegmentLines = (
+  manifest: Manifest,
+  relation: ManifestRelation,
+  own: Range,
+  throughRoot: Range,
+): { readonly rawBytes: number; readonly line: string }[] =>
   relation.segments.map((segment) => {
     const file = manifest.files[segment.file];
     if (file === undefined) throw new DbbackupError('internal', `${relation.schema}.${relation.name} names data file ${segment.file}`);

@@ -83,4 +83,5 @@ export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase)
 ];
 
 /** The same as a script. */
-export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string => [...toFinishStatements(quoting, database), ''].join(';\n');
+export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string =>
+  [...toFinishStatements(quoting, database), ''].join(';\n');

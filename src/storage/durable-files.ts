@@ -12,7 +12,8 @@ export const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_
 const linklessCodes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 const missingCodes = new Set(['ENOENT', 'ENOTDIR']);
 
-export const toTakenError = (path: string, cause: unknown): DbbackupError => new DbbackupError('io_error', `${path} exists already`, { cause, details: { path } });
+export const toTakenError = (path: string, cause: unknown): DbbackupError =>
+  new DbbackupError('io_error', `${path} exists already`, { cause, details: { path } });
 
 /** What `result` gives, or null when there is no such file. */
 export const nullIfMissing = async <T>(result: Promise<T>, action: 'read' | 'write', path: string): Promise<T | null> => {

@@ -27,7 +27,8 @@ export const isSafePath = (path: string): boolean => pathPattern.test(path);
 
 /** Returns `path`, or throws `path_unsafe` when it could lead anywhere else. */
 export const checkPath = (path: string): string => {
-  if (!isSafePath(path)) throw new DbbackupError('path_unsafe', `${JSON.stringify(path.slice(0, 200))} is not a path inside a backup`, { details: { path } });
+  if (!isSafePath(path))
+    throw new DbbackupError('path_unsafe', `${JSON.stringify(path.slice(0, 200))} is not a path inside a backup`, { details: { path } });
   return path;
 };
 
@@ -53,7 +54,11 @@ const maxIdLength = 80;
  * the same ID once in 1.7 million times; the second one then fails when it creates its journal.
  */
 export const newBackupId = (database: string, now: Date, random: (below: number) => number): string => {
-  const time = now.toISOString().replace(/\.\d+Z$/, 'z').replace(/[-:]/g, '').toLowerCase();
+  const time = now
+    .toISOString()
+    .replace(/\.\d+Z$/, 'z')
+    .replace(/[-:]/g, '')
+    .toLowerCase();
   const tail = Array.from({ length: randomLength }, () => idAlphabet[random(idAlphabet.length)]).join('');
   const suffix = `-${time}-${tail}`;
   return `${reduceName(database, maxIdLength - suffix.length)}${suffix}`;

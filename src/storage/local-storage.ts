@@ -3,7 +3,18 @@ import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DbbackupError } from '../core/errors.js';
-import { createDirectories, createFlags, directoryMode, moveWithoutOverwriting, nullIfMissing, readFully, removeDirectory, syncDirectory, toTakenError, writeNewFile } from './durable-files.js';
+import {
+  createDirectories,
+  createFlags,
+  directoryMode,
+  moveWithoutOverwriting,
+  nullIfMissing,
+  readFully,
+  removeDirectory,
+  syncDirectory,
+  toTakenError,
+  writeNewFile,
+} from './durable-files.js';
 import { checkPath, isSafePath, temporarySuffix } from './layout.js';
 import type { Appender, LocalStorage, ObjectStat, PublishOptions } from './storage.js';
 import { errnoName, toStorageError } from './storage-error.js';
@@ -93,7 +104,10 @@ class DirectoryStorage implements LocalStorage {
 
   async listFolders(folder: string): Promise<readonly string[]> {
     const entries = await this.#entries(folder);
-    return entries.filter((entry) => entry.isDirectory() && isSafePath(entry.name)).map((entry) => entry.name).sort();
+    return entries
+      .filter((entry) => entry.isDirectory() && isSafePath(entry.name))
+      .map((entry) => entry.name)
+      .sort();
   }
 
   async isEmpty(): Promise<boolean> {
@@ -106,7 +120,11 @@ class DirectoryStorage implements LocalStorage {
   async remove(name: string): Promise<void> {
     const folder = dirname(checkPath(name));
     const path = join(await this.#folderPath(folder === '.' ? '' : folder), basename(name));
-    const removed = await nullIfMissing(unlink(path).then(() => true), 'write', path);
+    const removed = await nullIfMissing(
+      unlink(path).then(() => true),
+      'write',
+      path,
+    );
     if (removed === true) await syncDirectory(dirname(path));
   }
 
@@ -189,4 +207,6 @@ class FileAppender implements Appender {
 }
 
 const toLinkError = (path: string): DbbackupError =>
-  new DbbackupError('path_unsafe', `${path} is a symbolic link`, { details: { path, hint: 'Links inside a repository are not followed.' } });
+  new DbbackupError('path_unsafe', `${path} is a symbolic link`, {
+    details: { path, hint: 'Links inside a repository are not followed.' },
+  });

@@ -42,7 +42,8 @@ export class Repository {
   /** One finished backup. Throws `backup_not_found` or `backup_unfinished`. */
   async findFinished(id: string): Promise<RepositoryEntry> {
     const entry = await this.find(id);
-    if (!entry.isFinished) throw new DbbackupError('backup_unfinished', `backup ${id} has no manifest: its run did not finish`, { details: { object: id } });
+    if (!entry.isFinished)
+      throw new DbbackupError('backup_unfinished', `backup ${id} has no manifest: its run did not finish`, { details: { object: id } });
     return entry;
   }
 
@@ -79,7 +80,10 @@ const toUnsafeEntry =
 /** The repository in `storage`. Throws `repository_not_found` where there is nothing, `not_a_repository` where there is something else, `format_unsupported`. */
 export const openRepository = async (storage: Storage): Promise<Repository> => {
   if (await hasMarker(storage)) return new Repository(storage);
-  if (await storage.isEmpty()) throw new DbbackupError('repository_not_found', `there is no repository in ${storage.location}`, { details: { path: storage.location } });
+  if (await storage.isEmpty())
+    throw new DbbackupError('repository_not_found', `there is no repository in ${storage.location}`, {
+      details: { path: storage.location },
+    });
   throw toNotRepository(storage);
 };
 
@@ -102,7 +106,11 @@ const hasMarker = async (storage: Storage): Promise<boolean> => {
   const marker = parseMarker(content.toString('utf8'));
   if (marker?.format !== format || !Number.isInteger(marker.formatVersion)) throw toNotRepository(storage);
   if (marker.formatVersion !== formatVersion) {
-    throw new DbbackupError('format_unsupported', `the repository in ${storage.location} has format version ${String(marker.formatVersion)}`, { details: { path: storage.location } });
+    throw new DbbackupError(
+      'format_unsupported',
+      `the repository in ${storage.location} has format version ${String(marker.formatVersion)}`,
+      { details: { path: storage.location } },
+    );
   }
   return true;
 };
@@ -120,4 +128,6 @@ const toNotRepository = (storage: Storage): DbbackupError =>
   new DbbackupError('not_a_repository', `${storage.location} is not a dbbackup repository`, { details: { path: storage.location } });
 
 const toNotFound = (id: string, storage: Storage): DbbackupError =>
-  new DbbackupError('backup_not_found', `there is no backup ${id} in ${storage.location}`, { details: { object: id, path: storage.location } });
+  new DbbackupError('backup_not_found', `there is no backup ${id} in ${storage.location}`, {
+    details: { object: id, path: storage.location },
+  });

@@ -1,5 +1,5 @@
-import { DbbackupError } from '../core/errors.js';
 import type { ErrorCode } from '../core/error-codes.js';
+import { DbbackupError } from '../core/errors.js';
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT']);
 const refusedCodes = new Set(['EACCES', 'EPERM', 'EROFS']);
@@ -17,7 +17,10 @@ export const toStorageError = (error: unknown, action: 'read' | 'write', path: s
   const number = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? { errno: Math.abs(error.errno) } : {};
   const reason = name === '' ? String(error) : name;
   const hint = action === 'read' && refusedCodes.has(name) ? { hint: 'Check the owner and mode of the file and of its directory.' } : {};
-  return new DbbackupError(toCode(name, action), `cannot ${action} ${path}: ${reason}`, { cause: error, details: { path, ...number, ...hint } });
+  return new DbbackupError(toCode(name, action), `cannot ${action} ${path}: ${reason}`, {
+    cause: error,
+    details: { path, ...number, ...hint },
+  });
 };
 
 const toCode = (name: string, action: 'read' | 'write'): ErrorCode => {

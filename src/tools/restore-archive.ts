@@ -3,8 +3,8 @@ import { DbbackupError } from '../core/errors.js';
 import { type ArchiveEntry, parseArchiveList } from './archive-list.js';
 import { toConnectionString } from './connection-string.js';
 import { dropUnknownSettings } from './prologue.js';
-import { runTool, runToolPipe, type ToolOptions, type ToolRun } from './run-tool.js';
-import type { Tool, ToolConnection } from './tool.js';
+import { runTool, runToolPipe, type ToolOptions } from './run-tool.js';
+import type { Tool, ToolConnection, ToolRun } from './tool.js';
 
 export interface RestoreArchiveOptions extends ToolOptions {
   /** Of the target's major version, or newer if the archive was written by a newer pg_dump. */

@@ -3,19 +3,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { toCancelled } from '../core/abort.js';
 import { DbbackupError } from '../core/errors.js';
-import type { Tool, ToolConnection, ToolHost } from './tool.js';
+import type { ToolConnection, ToolExit, ToolHost, ToolRun } from './tool.js';
 import { describeSpawnFailure, describeToolFailure } from './tool-failure.js';
 import { findWarnings } from './tool-warnings.js';
-
-/** What is done with a tool, as errors tell it. */
-export interface ToolRun {
-  readonly tool: Tool;
-  readonly args: readonly string[];
-  /** Its password goes into PGPASSWORD; null for a tool that does not connect. */
-  readonly connection: ToolConnection | null;
-  /** What the tool works on: `the schema of demo`. */
-  readonly object: string;
-}
 
 export interface ToolOptions {
   readonly host: ToolHost;
@@ -101,12 +91,6 @@ const finish = async (child: ToolProcess, run: ToolRun, { host, signal }: ToolOp
     clearTimeout(killTimer);
   }
 };
-
-/** How a process ended: exactly one of both is set. */
-export interface ToolExit {
-  readonly status: number | null;
-  readonly signal: string | null;
-}
 
 const waitForExit = (child: ToolProcess, run: ToolRun): Promise<ToolExit> =>
   new Promise((resolve, reject) => {

@@ -1,12 +1,12 @@
 import type { ErrorCode } from '../core/error-codes.js';
 import { DbbackupError } from '../core/errors.js';
 import { redactSecrets } from '../core/redact.js';
-import type { ToolExit, ToolRun } from './run-tool.js';
-import type { Tool } from './tool.js';
+import type { Tool, ToolExit, ToolRun } from './tool.js';
 
 /** What the tools' and the server's messages mean. Tools tell no SQLSTATE, so these are words, of an English server; others end as `tool_failed`. */
 const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
-  [/canceling statement due to lock timeout|could not obtain lock on relation/, 'lock_not_available'],
+  // pg_dump's --lock-wait-timeout is a statement_timeout for its LOCK TABLE.
+  [/canceling statement due to (?:lock|statement) timeout|could not obtain lock on relation/, 'lock_not_available'],
   [/invalid snapshot identifier|snapshot ".*" does not exist|could not import the requested snapshot/, 'snapshot_invalid'],
   [/server version mismatch|unsupported version \(\d/, 'tools_too_old'],
   [/extension ".*" is not available|could not open extension control file|extension ".*" has no (?:installation script|update path)/, 'type_missing'],

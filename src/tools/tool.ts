@@ -29,3 +29,19 @@ export interface ToolConnection {
 
 /** The connection of an open Session, for tools that must reach the same server and database. */
 export const toToolConnection = (session: Pick<Session, 'info' | 'password'>): ToolConnection => ({ info: session.info(), password: session.password() });
+
+/** What is done with a tool, as errors tell it. */
+export interface ToolRun {
+  readonly tool: Tool;
+  readonly args: readonly string[];
+  /** Its password goes into PGPASSWORD; null for a tool that does not connect. */
+  readonly connection: ToolConnection | null;
+  /** What the tool works on: `the schema of demo`. */
+  readonly object: string;
+}
+
+/** How a process ended: exactly one of both is set. */
+export interface ToolExit {
+  readonly status: number | null;
+  readonly signal: string | null;
+}

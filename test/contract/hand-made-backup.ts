@@ -23,7 +23,12 @@ export interface HandMadeOptions {
 }
 
 /** Runs a stock tool; its input and output are bytes. */
-export const runTool = (command: string, args: readonly string[], input: Buffer = Buffer.alloc(0), env: NodeJS.ProcessEnv = process.env): Buffer => {
+export const runTool = (
+  command: string,
+  args: readonly string[],
+  input: Buffer = Buffer.alloc(0),
+  env: NodeJS.ProcessEnv = process.env,
+): Buffer => {
   const { status, stdout, stderr, error } = spawnSync(command, args, { input, env, maxBuffer: 2 ** 28 });
   if (error !== undefined) throw error;
   if (status !== 0) throw new Error(`${command} ended with status ${status}: ${stderr.toString('utf8')}`);
@@ -94,7 +99,8 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
   const directory = join(options.repository, id);
   const env = { ...withoutConnectionEnv(process.env), ...cluster.env(database) };
   const tool = (name: string, args: readonly string[], input?: Buffer): Buffer => runTool(join(cluster.binDir, name), args, input, env);
-  const ask = (sql: string): string => tool('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', "SET client_encoding TO 'UTF8'", '-c', sql]).toString('utf8').trim();
+  const ask = (sql: string): string =>
+    tool('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-c', "SET client_encoding TO 'UTF8'", '-c', sql]).toString('utf8').trim();
   const encoding = ask('SHOW server_encoding');
   await mkdir(join(directory, 'data'), { recursive: true });
 
@@ -108,9 +114,14 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
       const list = table.columns.length === 0 ? '' : `(${table.columns.map(quoteIdentifier).join(', ')})`;
       // Statement and rows are in the database's encoding, as a session of its client_encoding sends them.
       const script = `SET client_encoding TO '${encoding}';\nCOPY ${quoted} ${list} TO STDOUT (FORMAT ${format});\n`;
-      const copied = tool('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-'], Buffer.from(script, encoding === 'LATIN1' ? 'latin1' : 'utf8'));
+      const copied = tool(
+        'psql',
+        ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-'],
+        Buffer.from(script, encoding === 'LATIN1' ? 'latin1' : 'utf8'),
+      );
       const { stored, rawBytes } = toSegmentBytes(codec, format, copied);
-      if (files.at(-1)?.parts.length !== 1) files.push({ path: `data/t${String(files.length + 1).padStart(6, '0')}-a1-p001${dataExtension(codec)}`, parts: [] });
+      if (files.at(-1)?.parts.length !== 1)
+        files.push({ path: `data/t${String(files.length + 1).padStart(6, '0')}-a1-p001${dataExtension(codec)}`, parts: [] });
       const offset = files.at(-1)?.parts[0]?.length ?? 0;
       files.at(-1)?.parts.push(stored);
       const rowCount = Number(ask(`SELECT count(*) FROM ONLY ${quoted}`));
@@ -148,7 +159,13 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
   for (const { path, parts } of files) {
     const bytes = Buffer.concat(parts);
     await writeFile(join(directory, path), bytes);
-    manifestFiles.push({ path, sizeBytes: bytes.length, checksum: toChecksum(options.checksum, join(directory, path), bytes), codec, attempt: 1 });
+    manifestFiles.push({
+      path,
+      sizeBytes: bytes.length,
+      checksum: toChecksum(options.checksum, join(directory, path), bytes),
+      codec,
+      attempt: 1,
+    });
   }
   const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => relations.reduce((total, relation) => total + relation[field], 0);
   const manifest: Manifest = {
@@ -164,7 +181,13 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
     encryption: null,
     options: { compression: `${codec}:1`, chunkSizeBytes: 1024 ** 3, format: 'auto', checksum: options.checksum, jobs: 3 },
     server: { version: cluster.version * 10_000, versionText: String(cluster.version), systemIdentifier: '1', startedAt: '' },
-    totals: { rowCount: sum('rowCount'), rawBytes: sum('rawBytes'), storedBytes: sum('storedBytes'), relationCount: relations.length, fileCount: files.length },
+    totals: {
+      rowCount: sum('rowCount'),
+      rawBytes: sum('rawBytes'),
+      storedBytes: sum('storedBytes'),
+      relationCount: relations.length,
+      fileCount: files.length,
+    },
     checksum: options.checksum,
     databases: [
       {
@@ -178,7 +201,10 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         owner: 'postgres',
         snapshots: [{ number: 1, id: '00000003-00000001-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.000Z' }],
         schema: await writeArchive(schemaPath(1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),
-        largeObjects: options.hasLargeObjects === true ? await writeArchive(largeObjectsPath(1), tool('pg_dump', ['-Fc', '--blobs', '--data-only', '--exclude-table=*.*'])) : null,
+        largeObjects:
+          options.hasLargeObjects === true
+            ? await writeArchive(largeObjectsPath(1), tool('pg_dump', ['-Fc', '--blobs', '--data-only', '--exclude-table=*.*']))
+            : null,
         relations,
         sequences: JSON.parse(ask(listSequences)) as Manifest['databases'][number]['sequences'],
         materializedViews: JSON.parse(ask(listViews)) as Manifest['databases'][number]['materializedViews'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmod, cp, mkdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import type { ChecksumName, CodecName } from '#src/core/results.js';
@@ -13,14 +13,32 @@ import { withoutConnectionEnv } from '../support/login.js';
 import { sharedCluster } from '../support/shared-cluster.js';
 import { withTemporaryDirectory } from '../support/temporary-directory.js';
 import { type HandMadeOptions, makeBackup } from './hand-made-backup.js';
+import { moveBehindLink } from './links.js';
 
-const hostileTables = ['"; $(touch x)', 'new\nline', "it's \\! touch x", ':"a" :\'b\' :c', '%s %n `touch x` ../../x', '-- \\.', 'naïve 😀', '\t', '$$;DROP TABLE t;'];
+const hostileTables = [
+  '"; $(touch x)',
+  'new\nline',
+  "it's \\! touch x",
+  ':"a" :\'b\' :c',
+  '%s %n `touch x` ../../x',
+  '-- \\.',
+  'naïve 😀',
+  '\t',
+  '$$;DROP TABLE t;',
+];
 
 const sampleSql = `
 CREATE SCHEMA "s p a c e;";
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
-${hostileTables.map((name, index) => `CREATE TABLE ${index % 2 === 0 ? 'public' : '"s p a c e;"'}.${quoteIdentifier(name)} (id int PRIMARY KEY, ${quoteIdentifier(`a:b ${name}`)} text, "a\\q" bytea);
-INSERT INTO ${index % 2 === 0 ? 'public' : '"s p a c e;"'}.${quoteIdentifier(name)} SELECT i, CASE i % 3 WHEN 0 THEN '\\.' WHEN 1 THEN E'tab\\t, line\\n, \\\\N' END, decode(md5(i::text), 'hex') FROM generate_series(1, 20) i;`).join('\n')}
+${hostileTables
+  .map(
+    (
+      name,
+      index,
+    ) => `CREATE TABLE ${index % 2 === 0 ? 'public' : '"s p a c e;"'}.${quoteIdentifier(name)} (id int PRIMARY KEY, ${quoteIdentifier(`a:b ${name}`)} text, "a\\q" bytea);
+INSERT INTO ${index % 2 === 0 ? 'public' : '"s p a c e;"'}.${quoteIdentifier(name)} SELECT i, CASE i % 3 WHEN 0 THEN '\\.' WHEN 1 THEN E'tab\\t, line\\n, \\\\N' END, decode(md5(i::text), 'hex') FROM generate_series(1, 20) i;`,
+  )
+  .join('\n')}
 CREATE TABLE big (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v double precision, t timestamptz, twice double precision GENERATED ALWAYS AS (v * 2) STORED, filler text);
 INSERT INTO big (v, t, filler) SELECT i / 7.0, '2026-01-01'::timestamptz + i * interval '1 second', repeat('x', i % 50) FROM generate_series(1, 30000) i;
 CREATE TABLE child (id int PRIMARY KEY REFERENCES big (id), m mood, span interval);
@@ -44,7 +62,8 @@ CREATE UNIQUE INDEX ON first_view (id);
 SELECT lo_from_bytea(4000000 + i, decode(repeat(md5(i::text), 200), 'hex')) FROM generate_series(1, 5) i;
 `;
 
-const isBinary: HandMadeOptions['formatOf'] = (table) => (/big|nothing$|measure_1|no_columns|naïve|line|touch/.test(table) ? 'binary' : 'text');
+const isBinary: HandMadeOptions['formatOf'] = (table) =>
+  /big|nothing$|measure_1|no_columns|naïve|line|touch/.test(table) ? 'binary' : 'text';
 
 const stockTools = ['bash', 'env', 'cat', 'dd', 'mktemp', 'rm', 'sha256sum', 'wc', 'zstd', 'lz4', 'gzip'];
 
@@ -80,7 +99,15 @@ describe('restore.sh', () => {
 
   /** A source database, a backup of it, and an empty target. */
   const withScene = async (
-    options: { readonly sql?: string; readonly databaseOptions?: string; readonly targetOptions?: string; readonly codec?: CodecName; readonly checksum?: ChecksumName; readonly formatOf?: HandMadeOptions['formatOf']; readonly hasLargeObjects?: boolean },
+    options: {
+      readonly sql?: string;
+      readonly databaseOptions?: string;
+      readonly targetOptions?: string;
+      readonly codec?: CodecName;
+      readonly checksum?: ChecksumName;
+      readonly formatOf?: HandMadeOptions['formatOf'];
+      readonly hasLargeObjects?: boolean;
+    },
     fn: (scene: Scene) => Promise<void>,
   ): Promise<void> =>
     withTemporaryDirectory((base) =>
@@ -90,14 +117,21 @@ describe('restore.sh', () => {
           withDatabase(
             cluster,
             async (target) => {
-              await cluster.psql(source, options.sql ?? 'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 5000) i; CREATE TABLE u AS SELECT * FROM t');
+              await cluster.psql(
+                source,
+                options.sql ??
+                  'CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 5000) i; CREATE TABLE u AS SELECT * FROM t',
+              );
               const repository = join(base, 'a repository $(touch x)');
               const { codec = 'zstd', checksum = 'sha256', formatOf = () => 'text', hasLargeObjects = false } = options;
               const manifest = await makeBackup(cluster, source, { repository, id: 'b-1', codec, checksum, formatOf, hasLargeObjects });
               const directory = join(repository, 'b-1');
               const run: Scene['run'] = async (args = ['-d', target], tools = stockTools) => {
                 const path = await makeToolPath(cluster, await makeUniqueDirectory(base), tools);
-                return runChild(join(directory, 'restore.sh'), args, { env: { ...withoutConnectionEnv(process.env), ...cluster.env('postgres'), PATH: path }, cwd: base });
+                return runChild(join(directory, 'restore.sh'), args, {
+                  env: { ...withoutConnectionEnv(process.env), ...cluster.env('postgres'), PATH: path },
+                  cwd: base,
+                });
               };
               await fn({ source, target, directory, manifest, run });
               await assert.rejects(stat(join(base, 'x')), 'nothing in a name was executed');
@@ -110,20 +144,31 @@ describe('restore.sh', () => {
     );
 
   const schemaOf = async (database: string): Promise<string> => {
-    const { stdout } = await runChild(join(cluster.binDir, 'pg_dump'), ['-s', '-d', database], { env: { ...withoutConnectionEnv(process.env), ...cluster.env(database) } });
+    const { stdout } = await runChild(join(cluster.binDir, 'pg_dump'), ['-s', '-d', database], {
+      env: { ...withoutConnectionEnv(process.env), ...cluster.env(database) },
+    });
     return stdout.replaceAll(/^\\(un)?restrict .*$/gm, '');
   };
 
   const assertEqualDatabases = async (source: string, target: string): Promise<void> => {
     assert.deepEqual(await tableFingerprints(cluster, target), await tableFingerprints(cluster, source));
     assert.equal(await schemaOf(target), await schemaOf(source));
-    for (const sql of ['SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2', 'SELECT loid, md5(string_agg(data, \'\' ORDER BY pageno)) FROM pg_largeobject GROUP BY 1 ORDER BY 1']) {
+    for (const sql of [
+      'SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2',
+      "SELECT loid, md5(string_agg(data, '' ORDER BY pageno)) FROM pg_largeobject GROUP BY 1 ORDER BY 1",
+    ]) {
       assert.equal(await cluster.psql(target, sql), await cluster.psql(source, sql));
     }
   };
 
   const assertUntouched = async (target: string): Promise<void> => {
-    assert.equal(await cluster.psql(target, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"), '0');
+    assert.equal(
+      await cluster.psql(
+        target,
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+      ),
+      '0',
+    );
   };
 
   it('restores hostile names, both formats, empty tables, partitions, sequences, views and large objects with stock tools alone', async () => {
@@ -148,27 +193,42 @@ describe('restore.sh', () => {
   }
 
   const latin1 = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
-  const latin1Sql = "CREATE TABLE \"naïve\" (\"é\" text, n int); INSERT INTO \"naïve\" SELECT 'señor ' || i, i FROM generate_series(1, 100) i; CREATE TABLE plain AS SELECT * FROM \"naïve\"";
-  for (const [title, targetOptions] of [['itself', latin1], ['UTF8', '']] as const) {
+  const latin1Sql =
+    'CREATE TABLE "naïve" ("é" text, n int); INSERT INTO "naïve" SELECT \'señor \' || i, i FROM generate_series(1, 100) i; CREATE TABLE plain AS SELECT * FROM "naïve"';
+  for (const [title, targetOptions] of [
+    ['itself', latin1],
+    ['UTF8', ''],
+  ] as const) {
     it(`restores a LATIN1 database into ${title}, in both formats`, async () => {
-      await withScene({ sql: latin1Sql, databaseOptions: latin1, targetOptions, formatOf: (table) => (table === 'plain' ? 'text' : 'binary') }, async ({ source, target, run }) => {
-        const outcome = await run();
-        assert.equal(outcome.status, 0, outcome.stderr);
-        for (const rows of ['SELECT * FROM "naïve" ORDER BY n', 'SELECT * FROM plain ORDER BY n']) {
-          assert.equal(await cluster.psql(target, rows), await cluster.psql(source, rows));
-        }
-      });
+      await withScene(
+        { sql: latin1Sql, databaseOptions: latin1, targetOptions, formatOf: (table) => (table === 'plain' ? 'text' : 'binary') },
+        async ({ source, target, run }) => {
+          const outcome = await run();
+          assert.equal(outcome.status, 0, outcome.stderr);
+          for (const rows of ['SELECT * FROM "naïve" ORDER BY n', 'SELECT * FROM plain ORDER BY n']) {
+            assert.equal(await cluster.psql(target, rows), await cluster.psql(source, rows));
+          }
+        },
+      );
     });
   }
 
   it('restores a SQL_ASCII database whose values are in no encoding', async () => {
-    const sql = "CREATE TABLE \"naïve \"\"\" (a text); INSERT INTO \"naïve \"\"\" VALUES (E'\\xff\\xe9'), ('é'); CREATE TABLE plain AS SELECT * FROM \"naïve \"\"\"";
-    await withScene({ sql, databaseOptions: "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0", formatOf: (table) => (table === 'plain' ? 'text' : 'binary') }, async ({ source, target, run }) => {
-      const outcome = await run();
-      assert.equal(outcome.status, 0, outcome.stderr);
-      const rows = 'SELECT md5(string_agg(encode(convert_to(a, \'SQL_ASCII\'), \'hex\'), \',\')) FROM plain';
-      assert.equal(await cluster.psql(target, rows), await cluster.psql(source, rows));
-    });
+    const sql =
+      'CREATE TABLE "naïve """ (a text); INSERT INTO "naïve """ VALUES (E\'\\xff\\xe9\'), (\'é\'); CREATE TABLE plain AS SELECT * FROM "naïve """';
+    await withScene(
+      {
+        sql,
+        databaseOptions: "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+        formatOf: (table) => (table === 'plain' ? 'text' : 'binary'),
+      },
+      async ({ source, target, run }) => {
+        const outcome = await run();
+        assert.equal(outcome.status, 0, outcome.stderr);
+        const rows = "SELECT md5(string_agg(encode(convert_to(a, 'SQL_ASCII'), 'hex'), ',')) FROM plain";
+        assert.equal(await cluster.psql(target, rows), await cluster.psql(source, rows));
+      },
+    );
   });
 
   it('loads hash partitions through their topmost table with -r, where rows belong elsewhere on the target', async () => {
@@ -189,7 +249,10 @@ describe('restore.sh', () => {
       const whole = await run(['-c']);
       assert.equal(whole.status, 0, whole.stderr);
       assert.match(whole.stdout, /nothing wrong was found: 2 segments, 10000 rows/);
-      const without = await run(['-c'], stockTools.filter((tool) => tool !== 'sha256sum'));
+      const without = await run(
+        ['-c'],
+        stockTools.filter((tool) => tool !== 'sha256sum'),
+      );
       assert.equal(without.status, 0, without.stderr);
       assert.match(without.stderr, /sha256sum is not installed: the manifest, the schema and restore\/ are not checked/);
       await assertUntouched(target);
@@ -207,8 +270,8 @@ describe('restore.sh', () => {
     ['a flipped byte in a data file', 20, (directory) => flip(join(directory, dataFile), 200)],
     ['a truncated data file', 20, (directory) => truncate(join(directory, dataFile), 100)],
     ['a missing data file', 20, (directory) => rm(join(directory, dataFile))],
-    ['a data file behind a link', 20, async (directory) => (await rename(join(directory, dataFile), join(directory, 'away')), symlink('../away', join(directory, dataFile)))],
-    ['a data folder behind a link', 20, async (directory) => (await rename(join(directory, 'data'), join(directory, 'away')), symlink('away', join(directory, 'data')))],
+    ['a data file behind a link', 20, (directory) => moveBehindLink(join(directory, dataFile), join(directory, 'away'), '../away')],
+    ['a data folder behind a link', 20, (directory) => moveBehindLink(join(directory, 'data'), join(directory, 'away'), 'away')],
     ['an edited manifest', 20, (directory) => flip(join(directory, 'manifest.json'), 40)],
     ['a flipped byte in the schema archive', 20, (directory) => flip(join(directory, 'schema/0001.dump.zst'), -20)],
     ['an edited statement', 20, (directory) => flip(join(directory, 'restore/statements.sql'), 3)],
@@ -245,12 +308,29 @@ describe('restore.sh', () => {
     });
   });
 
-  const configs = ['ENCODING=$(touch x)', 'SCHEMA=../../etc/passwd', 'SCHEMA=/etc/passwd', 'JOBS=0', 'SEGMENTS=a[$(touch x)]', 'PG_DUMP_MAJOR=x', 'CHECKSUM=md5'];
-  const segments = ['../../../etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0', '/etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0', 'data/x\ta[$(touch x)]\t5\tnone\t0\t5\t1\t0\t0', 'data/x\t0\t5\tsh\t0\t5\t1\t0\t0', 'data/x\t0'];
+  const configs = [
+    'ENCODING=$(touch x)',
+    'SCHEMA=../../etc/passwd',
+    'SCHEMA=/etc/passwd',
+    'JOBS=0',
+    'SEGMENTS=a[$(touch x)]',
+    'PG_DUMP_MAJOR=x',
+    'CHECKSUM=md5',
+  ];
+  const segments = [
+    '../../../etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0',
+    '/etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0',
+    'data/x\ta[$(touch x)]\t5\tnone\t0\t5\t1\t0\t0',
+    'data/x\t0\t5\tsh\t0\t5\t1\t0\t0',
+    'data/x\t0',
+  ];
   it('takes nothing from its files that has a wrong form, not even without checksums', async () => {
     await withScene({}, async ({ target, directory, run }) => {
       const tools = stockTools.filter((tool) => tool !== 'sha256sum');
-      for (const [path, lines] of [['restore/config', configs], ['restore/segments.tsv', segments]] as const) {
+      for (const [path, lines] of [
+        ['restore/config', configs],
+        ['restore/segments.tsv', segments],
+      ] as const) {
         const good = await readFile(join(directory, path), 'utf8');
         for (const line of lines) {
           await chmod(join(directory, path), 0o600);
@@ -268,10 +348,13 @@ describe('restore.sh', () => {
     it(`keeps no row of a damaged ${format} segment where no checksum tool is installed`, async () => {
       await withScene({ formatOf: () => format }, async ({ target, directory, run }) => {
         await flip(join(directory, dataFile), 5000);
-        const outcome = await run(undefined, stockTools.filter((tool) => tool !== 'sha256sum'));
+        const outcome = await run(
+          undefined,
+          stockTools.filter((tool) => tool !== 'sha256sum'),
+        );
         assert.equal(outcome.status, 1, outcome.stderr);
         assert.match(outcome.stderr, /1 of 2 segments were loaded/);
-        assert.equal(await cluster.psql(target, 'SELECT (SELECT count(*) FROM t) || \' \' || (SELECT count(*) FROM u)'), '0 5000');
+        assert.equal(await cluster.psql(target, "SELECT (SELECT count(*) FROM t) || ' ' || (SELECT count(*) FROM u)"), '0 5000');
       });
     });
 
@@ -284,20 +367,32 @@ describe('restore.sh', () => {
         const rowEnd = format === 'text' ? bytes.subarray(0, segment.storedBytes - 1).lastIndexOf('\n') + 1 : 19 + 2 + 4 + 4 + 4 + 32;
         const list = await readFile(join(directory, 'restore/segments.tsv'), 'utf8');
         await writeFile(join(directory, 'restore/segments.tsv'), list.replace(`\t0\t${segment.storedBytes}\t`, `\t0\t${rowEnd}\t`));
-        const outcome = await run(undefined, stockTools.filter((tool) => tool !== 'sha256sum'));
+        const outcome = await run(
+          undefined,
+          stockTools.filter((tool) => tool !== 'sha256sum'),
+        );
         assert.equal(outcome.status, 1, outcome.stderr);
-        assert.match(outcome.stderr, format === 'text' ? /holds 4999 rows instead of 5000; none of them was kept/ : /holds 1 rows instead of 5000; none of them was kept/);
-        assert.equal(await cluster.psql(target, 'SELECT (SELECT count(*) FROM t) || \' \' || (SELECT count(*) FROM u)'), '0 5000');
+        assert.match(
+          outcome.stderr,
+          format === 'text'
+            ? /holds 4999 rows instead of 5000; none of them was kept/
+            : /holds 1 rows instead of 5000; none of them was kept/,
+        );
+        assert.equal(await cluster.psql(target, "SELECT (SELECT count(*) FROM t) || ' ' || (SELECT count(*) FROM u)"), '0 5000');
       });
     });
   }
 
   it('refuses a target that holds relations, wrong usage and missing tools', async () => {
     await withScene({}, async ({ target, run }) => {
-      const missing = await run(undefined, stockTools.filter((tool) => tool !== 'zstd'));
+      const missing = await run(
+        undefined,
+        stockTools.filter((tool) => tool !== 'zstd'),
+      );
       assert.equal(missing.status, 1);
       assert.match(missing.stderr, /zstd is not installed/);
-      for (const args of [[], ['-d'], ['-d', target, '-j', '0'], ['-d', target, 'more'], ['-q']]) assert.equal((await run(args)).status, 2, args.join(' '));
+      for (const args of [[], ['-d'], ['-d', target, '-j', '0'], ['-d', target, 'more'], ['-q']])
+        assert.equal((await run(args)).status, 2, args.join(' '));
       const unreachable = await run(['-d', 'no_such_database']);
       assert.equal(unreachable.status, 1);
       assert.equal((await run(['--help'])).status, 0);

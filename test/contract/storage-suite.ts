@@ -5,13 +5,35 @@ import fc from 'fast-check';
 import { DbbackupError } from '#src/core/errors.js';
 import { isLocalStorage, type Storage } from '#src/storage/storage.js';
 
-export const rejectsWith = (code: string) => (error: unknown): boolean => {
-  assert.ok(error instanceof DbbackupError, String(error));
-  assert.equal(error.code, code, error.message);
-  return true;
-};
+export const rejectsWith =
+  (code: string) =>
+  (error: unknown): boolean => {
+    assert.ok(error instanceof DbbackupError, String(error));
+    assert.equal(error.code, code, error.message);
+    return true;
+  };
 
-const hostileNames = ['', '.', '..', '/', '/etc/passwd', '../x', 'a/../b', 'a/./b', 'a//b', 'a/', '/a', 'a b', 'a\nb', 'a\0b', 'ä', 'a\\b', 'a/..', './a', '*'];
+const hostileNames = [
+  '',
+  '.',
+  '..',
+  '/',
+  '/etc/passwd',
+  '../x',
+  'a/../b',
+  'a/./b',
+  'a//b',
+  'a/',
+  '/a',
+  'a b',
+  'a\nb',
+  'a\0b',
+  'ä',
+  'a\\b',
+  'a/..',
+  './a',
+  '*',
+];
 
 /** What every Storage promises. `withStorage` gives an empty one. */
 export const describeStorage = (title: string, withStorage: (fn: (storage: Storage) => Promise<void>) => Promise<void>): void => {
@@ -32,7 +54,10 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
       await storage.publish('a/b', 'first');
       await assert.rejects(storage.publish('a/b', 'second'), rejectsWith('io_error'));
       assert.equal((await storage.read('a/b', 100))?.toString(), 'first');
-      assert.deepEqual((await storage.list('')).map((object) => object.name), ['a/b']);
+      assert.deepEqual(
+        (await storage.list('')).map((object) => object.name),
+        ['a/b'],
+      );
     });
 
     onStorage('lets exactly one of many publishers of a name win', async (storage) => {
@@ -73,8 +98,21 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
 
     onStorage('lists objects and folders in order', async (storage) => {
       for (const name of ['b/2', 'b/1', 'a', 'b/c/3', 'b.d/1', 'z']) await storage.publish(name, name);
-      assert.deepEqual((await storage.list('')).map(({ name, sizeBytes }) => [name, sizeBytes]), [['a', 1], ['b.d/1', 5], ['b/1', 3], ['b/2', 3], ['b/c/3', 5], ['z', 1]]);
-      assert.deepEqual((await storage.list('b')).map((object) => object.name), ['b/1', 'b/2', 'b/c/3']);
+      assert.deepEqual(
+        (await storage.list('')).map(({ name, sizeBytes }) => [name, sizeBytes]),
+        [
+          ['a', 1],
+          ['b.d/1', 5],
+          ['b/1', 3],
+          ['b/2', 3],
+          ['b/c/3', 5],
+          ['z', 1],
+        ],
+      );
+      assert.deepEqual(
+        (await storage.list('b')).map((object) => object.name),
+        ['b/1', 'b/2', 'b/c/3'],
+      );
       assert.deepEqual(await storage.listFolders(''), ['b', 'b.d']);
       assert.deepEqual(await storage.listFolders('b'), ['c']);
     });
@@ -90,14 +128,23 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
       await storage.remove('a/1');
       assert.equal(await storage.stat('a/1'), null);
       await storage.removeTree('a');
-      assert.deepEqual((await storage.list('')).map((object) => object.name), ['ab/3', 'c']);
+      assert.deepEqual(
+        (await storage.list('')).map((object) => object.name),
+        ['ab/3', 'c'],
+      );
       await storage.publish('a/1', 'again');
       assert.equal((await storage.read('a/1', 10))?.toString(), 'again');
     });
 
     onStorage('refuses every name outside the alphabet', async (storage) => {
       for (const name of hostileNames) {
-        const calls = [() => storage.publish(name, ''), () => storage.read(name, 1), () => storage.stat(name), () => storage.remove(name), () => storage.removeTree(name)];
+        const calls = [
+          () => storage.publish(name, ''),
+          () => storage.read(name, 1),
+          () => storage.stat(name),
+          () => storage.remove(name),
+          () => storage.removeTree(name),
+        ];
         for (const call of calls) await assert.rejects(call(), rejectsWith('path_unsafe'), JSON.stringify(name));
         if (name !== '') await assert.rejects(storage.list(name), rejectsWith('path_unsafe'), JSON.stringify(name));
       }
@@ -105,7 +152,9 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
     });
 
     onStorage('keeps any bytes under any good name', async (storage) => {
-      const component = fc.stringMatching(/^[A-Za-z0-9._-]{1,20}$/).filter((text) => text !== '.' && text !== '..' && !text.endsWith('.tmp'));
+      const component = fc
+        .stringMatching(/^[A-Za-z0-9._-]{1,20}$/)
+        .filter((text) => text !== '.' && text !== '..' && !text.endsWith('.tmp'));
       const name = fc.array(component, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
       let run = 0;
       await fc.assert(
@@ -113,7 +162,10 @@ export const describeStorage = (title: string, withStorage: (fn: (storage: Stora
           const unique = `r${++run}/${path}`;
           await storage.publish(unique, bytes);
           assert.deepEqual(await storage.read(unique, 200), Buffer.from(bytes));
-          assert.deepEqual((await storage.list(`r${run}`)).map((object) => object.name), [unique]);
+          assert.deepEqual(
+            (await storage.list(`r${run}`)).map((object) => object.name),
+            [unique],
+          );
         }),
         { numRuns: 25 },
       );

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { DbbackupError } from '#src/core/errors.js';
 import { readBackupFacts } from '#src/manifest/facts.js';
 import type { Manifest } from '#src/manifest/schema.js';
 import { checkFilesPresent, publishManifest, readManifest } from '#src/manifest/store.js';
 import { openLocalStorage } from '#src/storage/local-storage.js';
 import { openOrCreateRepository, openRepository } from '#src/storage/repository.js';
+import { moveBehindLink } from '../contract/links.js';
+import { rejectsWith } from '../contract/storage-suite.js';
 import { withTemporaryDirectory } from '../support/temporary-directory.js';
 import { sampleManifest } from '../unit/manifest/sample.js';
 
@@ -31,6 +32,11 @@ const segmentOf = (manifest: Json, relation = 0, index = 0): Json => relationOf(
 const edited = (title: string, code: string | null, change: (manifest: Json) => void): Damage => [title, code, ({ edit }) => edit(change)];
 const dataFile = 'data/t000001-a1-p001.zst';
 
+const replaceByDirectory = async (path: string): Promise<void> => {
+  await rm(path);
+  await mkdir(path);
+};
+
 const damages: readonly Damage[] = [
   ['nothing', null, async () => undefined],
   edited('fields of a later version', null, (m) => Object.assign(m, { globals: {}, databases: [{ ...m.databases[0], more: 1 }] })),
@@ -40,10 +46,22 @@ const damages: readonly Damage[] = [
   ['an empty checksum of the manifest', 'manifest_damaged', ({ directory }) => truncate(join(directory, 'manifest.sha256'))],
   ['a torn manifest', 'manifest_damaged', ({ directory }) => truncate(join(directory, 'manifest.json'), 700)],
   ['an empty manifest', 'manifest_damaged', ({ directory }) => truncate(join(directory, 'manifest.json'))],
-  ['a number edited by hand', 'manifest_damaged', async ({ directory }) => writeFile(join(directory, 'manifest.json'), (await readFile(join(directory, 'manifest.json'), 'utf8')).replace('"rowCount": 10', '"rowCount": 11'))],
+  [
+    'a number edited by hand',
+    'manifest_damaged',
+    async ({ directory }) =>
+      writeFile(
+        join(directory, 'manifest.json'),
+        (await readFile(join(directory, 'manifest.json'), 'utf8')).replace('"rowCount": 10', '"rowCount": 11'),
+      ),
+  ],
   ['the directory of another backup', 'manifest_damaged', ({ edit }) => edit((m) => (m.id = 'another-1'))],
-  ['a manifest behind a link', 'path_unsafe', async ({ directory }) => (await rename(join(directory, 'manifest.json'), join(directory, '../../m.json')), symlink('../../m.json', join(directory, 'manifest.json')))],
-  ['a manifest that is a directory', 'backup_unfinished', async ({ directory }) => (await rm(join(directory, 'manifest.json')), mkdir(join(directory, 'manifest.json')))],
+  [
+    'a manifest behind a link',
+    'path_unsafe',
+    ({ directory }) => moveBehindLink(join(directory, 'manifest.json'), join(directory, '../../m.json'), '../../m.json'),
+  ],
+  ['a manifest that is a directory', 'backup_unfinished', ({ directory }) => replaceByDirectory(join(directory, 'manifest.json'))],
 
   edited('JSON that is no manifest', 'manifest_damaged', (m) => delete m.format),
   edited('the format of another tool', 'manifest_damaged', (m) => (m.format = 'other')),
@@ -58,7 +76,11 @@ const damages: readonly Damage[] = [
   edited('a data file called ..', 'path_unsafe', (m) => (m.files[0].path = '..')),
   edited('a path with a line end', 'path_unsafe', (m) => (m.files[0].path = 'data/x\n')),
   edited('a schema archive outside the backup', 'path_unsafe', (m) => (m.databases[0].schema.path = 'schema/../../x')),
-  edited('a large objects archive outside the backup', 'path_unsafe', (m) => (m.databases[0].largeObjects = { ...m.databases[0].schema, path: '/dev/stdin' })),
+  edited(
+    'a large objects archive outside the backup',
+    'path_unsafe',
+    (m) => (m.databases[0].largeObjects = { ...m.databases[0].schema, path: '/dev/stdin' }),
+  ),
 
   edited('a missing field', 'manifest_damaged', (m) => delete relationOf(m).columns),
   edited('a negative row count', 'manifest_damaged', (m) => (relationOf(m).rowCount = -1)),
@@ -68,7 +90,9 @@ const damages: readonly Damage[] = [
   edited('a name with a zero byte', 'manifest_damaged', (m) => (relationOf(m).name = 'a\0b')),
   edited('an empty name', 'manifest_damaged', (m) => (relationOf(m).name = '')),
   edited('an encoding that is SQL', 'manifest_damaged', (m) => (m.databases[0].encoding = "UTF8'; DROP TABLE t; --")),
-  edited('a sequence value that is SQL', 'manifest_damaged', (m) => m.databases[0].sequences.push({ schema: 'a', name: 'b', lastValue: '1); DROP TABLE t; --', isCalled: true })),
+  edited('a sequence value that is SQL', 'manifest_damaged', (m) =>
+    m.databases[0].sequences.push({ schema: 'a', name: 'b', lastValue: '1); DROP TABLE t; --', isCalled: true }),
+  ),
   edited('an unknown codec', 'manifest_damaged', (m) => (m.files[0].codec = 'xz')),
   edited('no database', 'manifest_damaged', (m) => (m.databases = [])),
   edited('a digest in capitals', 'manifest_damaged', (m) => (relationOf(m).digest = 'A'.repeat(32))),
@@ -94,18 +118,34 @@ const damages: readonly Damage[] = [
   ['a missing data file', 'data_damaged', ({ directory }) => rm(join(directory, dataFile))],
   ['a truncated data file', 'data_damaged', ({ directory }) => truncate(join(directory, dataFile), 29)],
   ['a data file with bytes appended', 'data_damaged', ({ directory }) => writeFile(join(directory, dataFile), Buffer.alloc(31))],
-  ['a data file that is a directory', 'data_damaged', async ({ directory }) => (await rm(join(directory, dataFile)), mkdir(join(directory, dataFile)))],
+  ['a data file that is a directory', 'data_damaged', ({ directory }) => replaceByDirectory(join(directory, dataFile))],
   ['a missing schema archive', 'data_damaged', ({ directory }) => rm(join(directory, 'schema/0001.dump.zst'))],
-  ['a data file behind a link', 'path_unsafe', async ({ directory }) => (await rename(join(directory, dataFile), join(directory, '../../away')), symlink('../../../away', join(directory, dataFile))), 'finished'],
-  ['a link to nowhere in the place of a data file', 'path_unsafe', async ({ directory }) => (await rm(join(directory, dataFile)), symlink('nowhere', join(directory, dataFile))), 'finished'],
-  ['a data folder behind a link', 'path_unsafe', async ({ directory }) => (await rename(join(directory, 'data'), join(directory, '../../data')), symlink('../../data', join(directory, 'data'))), 'finished'],
-  ['the whole backup behind a link', 'path_unsafe', async ({ directory }) => (await rename(directory, join(directory, '../../b')), symlink('../b', directory)), null],
+  [
+    'a data file behind a link',
+    'path_unsafe',
+    ({ directory }) => moveBehindLink(join(directory, dataFile), join(directory, '../../away'), '../../../away'),
+    'finished',
+  ],
+  [
+    'a link to nowhere in the place of a data file',
+    'path_unsafe',
+    ({ directory }) => moveBehindLink(join(directory, dataFile), join(directory, 'away'), 'nowhere'),
+    'finished',
+  ],
+  [
+    'a data folder behind a link',
+    'path_unsafe',
+    ({ directory }) => moveBehindLink(join(directory, 'data'), join(directory, '../../data'), '../../data'),
+    'finished',
+  ],
+  ['the whole backup behind a link', 'path_unsafe', ({ directory }) => moveBehindLink(directory, join(directory, '../../b'), '../b'), null],
 ];
 
 const writeGoodBackup = async (root: string, manifest: Manifest): Promise<string> => {
   const storage = openLocalStorage(root);
   await openOrCreateRepository(storage);
-  for (const { path, sizeBytes } of [...manifest.files, ...manifest.databases.map((database) => database.schema)]) await storage.publish(`${manifest.id}/${path}`, Buffer.alloc(sizeBytes));
+  for (const { path, sizeBytes } of [...manifest.files, ...manifest.databases.map((database) => database.schema)])
+    await storage.publish(`${manifest.id}/${path}`, Buffer.alloc(sizeBytes));
   await storage.publish(`${manifest.id}/journal.ndjson`, '');
   await publishManifest(storage, manifest);
   return join(root, manifest.id);
@@ -142,7 +182,7 @@ describe('a damaged backup', () => {
           await checkFilesPresent(storage, await readManifest(storage, id));
         };
         if (code === null) await read();
-        else await assert.rejects(read, (error) => error instanceof DbbackupError && (assert.equal(error.code, code, error.message), true));
+        else await assert.rejects(read, rejectsWith(code));
 
         // However damaged, it hides no other backup from a list, and the list says what is wrong with it.
         await storage.publish('other-1/journal.ndjson', '');

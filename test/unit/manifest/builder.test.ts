@@ -7,7 +7,8 @@ import { buildManifest, ManifestBuilder } from '#src/manifest/builder.js';
 import { sumDigests } from '#src/manifest/digest.js';
 import { finishedAt, run, sampleManifest, toFacts, toFinished, toRelation } from './sample.js';
 
-const throwsWith = (code: string, fn: () => unknown): void => assert.throws(fn, (error) => error instanceof DbbackupError && error.code === code);
+const throwsWith = (code: string, fn: () => unknown): void =>
+  assert.throws(fn, (error) => error instanceof DbbackupError && error.code === code);
 
 const segment = (source: number) => ({ source, storedBytes: 10, rawBytes: 100, rowCount: 1, digest: '1'.repeat(32) });
 
@@ -15,14 +16,29 @@ describe('manifest builder', () => {
   it('records what was planned and what was written', () => {
     const manifest = sampleManifest();
     const [orders, hostile, big] = manifest.databases[0]?.relations ?? [];
-    assert.deepEqual(manifest.files.map(({ path, sizeBytes }) => [path, sizeBytes]), [
-      ['data/t000001-a1-p001.zst', 30],
-      ['data/t000001-a1-p002.zst', 40],
-      ['data/t000002-a1-p001.zst', 30],
-    ]);
-    assert.deepEqual(big?.segments.map(({ file, offset }) => [file, offset]), [[0, 0], [1, 0]]);
-    assert.deepEqual(orders?.segments.map(({ file, offset }) => [file, offset]), [[2, 0]]);
-    assert.deepEqual(hostile?.segments.map(({ file, offset }) => [file, offset]), [[2, 10]]);
+    assert.deepEqual(
+      manifest.files.map(({ path, sizeBytes }) => [path, sizeBytes]),
+      [
+        ['data/t000001-a1-p001.zst', 30],
+        ['data/t000001-a1-p002.zst', 40],
+        ['data/t000002-a1-p001.zst', 30],
+      ],
+    );
+    assert.deepEqual(
+      big?.segments.map(({ file, offset }) => [file, offset]),
+      [
+        [0, 0],
+        [1, 0],
+      ],
+    );
+    assert.deepEqual(
+      orders?.segments.map(({ file, offset }) => [file, offset]),
+      [[2, 0]],
+    );
+    assert.deepEqual(
+      hostile?.segments.map(({ file, offset }) => [file, offset]),
+      [[2, 10]],
+    );
     assert.equal(big?.digest, '7'.repeat(32));
     assert.deepEqual(manifest.totals, { rowCount: 10, rawBytes: 1000, storedBytes: 100, relationCount: 3, fileCount: 3 });
     assert.equal(manifest.databases[0]?.name, 'shop');
@@ -32,8 +48,17 @@ describe('manifest builder', () => {
     fc.assert(
       fc.property(run, fc.infiniteStream(fc.nat()), ({ facts, events }, randoms) => {
         const manifest = buildManifest(facts, events, finishedAt);
-        const shuffled = [...events, ...events.slice(0, 1)].map((event) => [randoms.next().value ?? 0, event] as const).sort(([a], [b]) => a - b);
-        assert.deepEqual(buildManifest(facts, shuffled.map(([, event]) => event), finishedAt), manifest);
+        const shuffled = [...events, ...events.slice(0, 1)]
+          .map((event) => [randoms.next().value ?? 0, event] as const)
+          .sort(([a], [b]) => a - b);
+        assert.deepEqual(
+          buildManifest(
+            facts,
+            shuffled.map(([, event]) => event),
+            finishedAt,
+          ),
+          manifest,
+        );
       }),
       { numRuns: 50 },
     );
@@ -45,11 +70,18 @@ describe('manifest builder', () => {
         const manifest = buildManifest(facts, events, finishedAt);
         const finished = events.flatMap((event) => (event.type === 'chunk.finished' ? [event] : []));
         const relations = manifest.databases.flatMap((database) => database.relations);
-        for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const) assert.equal(manifest.totals[field], finished.reduce((sum, event) => sum + event[field], 0));
+        for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const)
+          assert.equal(
+            manifest.totals[field],
+            finished.reduce((sum, event) => sum + event[field], 0),
+          );
         assert.equal(relations.length, facts.catalog.relations.length);
         assert.equal(relations.flatMap(({ segments }) => segments).length, finished.flatMap((event) => event.segments ?? []).length);
         assert.equal(manifest.files.length, finished.flatMap((event) => event.files ?? []).length);
-        assert.equal(sumDigests(relations.map(({ digest }) => digest)), sumDigests(finished.flatMap((event) => event.segments ?? []).map(({ digest }) => digest)));
+        assert.equal(
+          sumDigests(relations.map(({ digest }) => digest)),
+          sumDigests(finished.flatMap((event) => event.segments ?? []).map(({ digest }) => digest)),
+        );
       }),
       { numRuns: 50 },
     );
@@ -57,8 +89,15 @@ describe('manifest builder', () => {
 
   it('counts the last attempt of a task', () => {
     const facts = toFacts([toRelation(1, 't')], [[0]]);
-    const manifest = buildManifest(facts, [toFinished(1, 1, [segment(0)], [], 'a'.repeat(32)), toFinished(1, 2, [segment(0)], [], 'b'.repeat(32))], finishedAt);
-    assert.deepEqual(manifest.files.map(({ path, attempt }) => [path, attempt]), [['data/t000001-a2-p001.zst', 2]]);
+    const manifest = buildManifest(
+      facts,
+      [toFinished(1, 1, [segment(0)], [], 'a'.repeat(32)), toFinished(1, 2, [segment(0)], [], 'b'.repeat(32))],
+      finishedAt,
+    );
+    assert.deepEqual(
+      manifest.files.map(({ path, attempt }) => [path, attempt]),
+      [['data/t000001-a2-p001.zst', 2]],
+    );
   });
 
   it('passes over Events that say nothing about data', () => {
@@ -76,14 +115,24 @@ describe('manifest builder', () => {
   it('records partitioned tables and skipped relations without rows', () => {
     const base = toFacts([toRelation(1, 't'), toRelation(2, 'root', 'p'), toRelation(3, 'unlogged')], [[0]]);
     const { plan } = base;
-    const facts = { ...base, plan: { ...plan, relations: plan.relations.slice(0, 1), skipped: [{ oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby' }] } };
+    const facts = {
+      ...base,
+      plan: {
+        ...plan,
+        relations: plan.relations.slice(0, 1),
+        skipped: [{ oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby' }],
+      },
+    };
     const events = [toFinished(1, 1, [segment(0)], [], 'a'.repeat(32))];
     const relations = buildManifest(facts, events, finishedAt).databases[0]?.relations;
-    assert.deepEqual(relations?.map(({ name, kind, readReason, rowCount }) => [name, kind, readReason, rowCount]), [
-      ['t', 'r', 'smaller than a chunk', 1],
-      ['root', 'p', 'a partitioned table holds no rows of its own', 0],
-      ['unlogged', 'r', 'unlogged tables have no rows on a standby', 0],
-    ]);
+    assert.deepEqual(
+      relations?.map(({ name, kind, readReason, rowCount }) => [name, kind, readReason, rowCount]),
+      [
+        ['t', 'r', 'smaller than a chunk', 1],
+        ['root', 'p', 'a partitioned table holds no rows of its own', 0],
+        ['unlogged', 'r', 'unlogged tables have no rows on a standby', 0],
+      ],
+    );
     throwsWith('internal', () => buildManifest({ ...facts, plan: { ...facts.plan, skipped: [] } }, events, finishedAt));
   });
 
@@ -95,7 +144,9 @@ describe('manifest builder', () => {
     const second = toFinished(2, 1, [segment(0)], [], 'a'.repeat(32));
     assert.ok(second.type === 'chunk.finished');
     throwsWith('internal', () => buildManifest(facts, [first, { ...second, files: [] }], finishedAt));
-    throwsWith('manifest_damaged', () => buildManifest(facts, [first, { ...second, files: (second.files ?? []).map((file) => ({ ...file, sizeBytes: 9 })) }], finishedAt));
+    throwsWith('manifest_damaged', () =>
+      buildManifest(facts, [first, { ...second, files: (second.files ?? []).map((file) => ({ ...file, sizeBytes: 9 })) }], finishedAt),
+    );
     throwsWith('internal', () => buildManifest({ ...facts, catalog: { ...facts.catalog, relations: [] } }, [first, second], finishedAt));
   });
 });

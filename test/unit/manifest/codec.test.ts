@@ -11,14 +11,22 @@ import { finishedAt, run, sampleManifest } from './sample.js';
 const reverseKeys = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(reverseKeys);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).reverse().map(([key, item]) => [key, reverseKeys(item)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([key, item]) => [key, reverseKeys(item)]),
+  );
 };
 
 /** The same value with a field nobody knows in every object. */
 const addFields = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(addFields);
   if (typeof value !== 'object' || value === null) return value;
-  return { ...Object.fromEntries(Object.entries(value).map(([key, item]) => [key, addFields(item)])), laterField: { x: [1] }, __proto__x: 1 };
+  return {
+    ...Object.fromEntries(Object.entries(value).map(([key, item]) => [key, addFields(item)])),
+    laterField: { x: [1] },
+    __proto__x: 1,
+  };
 };
 
 describe('manifest codec', () => {
@@ -50,7 +58,10 @@ describe('manifest codec', () => {
 
   it('refuses a text that was cut off anywhere', () => {
     const text = serialiseManifest(sampleManifest());
-    fc.assert(fc.property(fc.nat(text.length - 3), (end) => assert.throws(() => parseManifest(text.slice(0, end)), { code: 'manifest_damaged' })), { numRuns: 200 });
+    fc.assert(
+      fc.property(fc.nat(text.length - 3), (end) => assert.throws(() => parseManifest(text.slice(0, end)), { code: 'manifest_damaged' })),
+      { numRuns: 200 },
+    );
   });
 
   it('writes and compares the line that sha256sum prints', () => {

@@ -23,6 +23,11 @@ describe('row digests', () => {
         assert.equal(sumDigests([whole]), whole);
       }),
     );
-    fc.assert(fc.property(digest.filter((value) => value !== zeroDigest && value !== '8'.padEnd(32, '0')), (value) => assert.notEqual(sumDigests([value, value]), zeroDigest)));
+    fc.assert(
+      fc.property(
+        digest.filter((value) => value !== zeroDigest && value !== '8'.padEnd(32, '0')),
+        (value) => assert.notEqual(sumDigests([value, value]), zeroDigest),
+      ),
+    );
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
 import { join } from 'node:path';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Event } from '#src/core/events.js';
 import { createJournal, Journal, parseJournal, readJournal } from '#src/manifest/journal.js';
@@ -10,9 +10,28 @@ import { rejectsWith } from '../../contract/storage-suite.js';
 import { withTemporaryDirectory } from '../../support/temporary-directory.js';
 import { run } from './sample.js';
 
-const started: Event = { atMs: 1, type: 'backup.started', id: 'b-1', database: 'naïve\n😀', repository: '/r', pid: 1, host: 'h', toolVersion: '0.1.0' };
+const started: Event = {
+  atMs: 1,
+  type: 'backup.started',
+  id: 'b-1',
+  database: 'naïve\n😀',
+  repository: '/r',
+  pid: 1,
+  host: 'h',
+  toolVersion: '0.1.0',
+};
 const warning = (message: string): Event => ({ atMs: 2, type: 'warning', message });
-const progress: Event = { atMs: 3, type: 'progress', rawBytes: 1, storedBytes: 1, rowCount: 1, estimatedRawBytes: 1, bytesPerSecond: 1, rssBytes: 1, active: [] };
+const progress: Event = {
+  atMs: 3,
+  type: 'progress',
+  rawBytes: 1,
+  storedBytes: 1,
+  rowCount: 1,
+  estimatedRawBytes: 1,
+  bytesPerSecond: 1,
+  rssBytes: 1,
+  active: [],
+};
 
 const toText = (events: readonly Event[]): Buffer => Buffer.from(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
 
@@ -58,7 +77,10 @@ describe('journal', () => {
       if (count % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await journal.close();
-    assert.deepEqual(parseJournal(Buffer.from(writes.join(''))).events, Array.from({ length: 50 }, (_, count) => warning(String(count))));
+    assert.deepEqual(
+      parseJournal(Buffer.from(writes.join(''))).events,
+      Array.from({ length: 50 }, (_, count) => warning(String(count))),
+    );
     assert.ok(writes.length < 20, `${writes.length} writes`);
   });
 
@@ -99,11 +121,33 @@ describe('journal', () => {
   });
 
   it('refuses a complete line that is no Event', () => {
-    const bad = ['', '{', 'null', '[]', '"x"', '{}', '{"type":"warning"}', '{"type":"warning","atMs":"1"}', '{"atMs":-1,"type":"x"}', '{"atMs":1,"type":"backup.started"}', '\0\0\0'];
+    const bad = [
+      '',
+      '{',
+      'null',
+      '[]',
+      '"x"',
+      '{}',
+      '{"type":"warning"}',
+      '{"type":"warning","atMs":"1"}',
+      '{"atMs":-1,"type":"x"}',
+      '{"atMs":1,"type":"backup.started"}',
+      '\0\0\0',
+    ];
     const chunk = { atMs: 1, type: 'chunk.finished', taskId: 1, name: '', rawBytes: 1, storedBytes: 1, rowCount: 1, elapsedMs: 1 };
-    const badChunks = [{ ...chunk, taskId: 0 }, { ...chunk, rowCount: 1.5 }, { ...chunk, rawBytes: 2 ** 60 }, { ...chunk, files: [{ path: '../x', sizeBytes: 1, checksum: 'a' }] }, { ...chunk, segments: [{}] }];
+    const badChunks = [
+      { ...chunk, taskId: 0 },
+      { ...chunk, rowCount: 1.5 },
+      { ...chunk, rawBytes: 2 ** 60 },
+      { ...chunk, files: [{ path: '../x', sizeBytes: 1, checksum: 'a' }] },
+      { ...chunk, segments: [{}] },
+    ];
     for (const line of [...bad, ...badChunks.map((event) => JSON.stringify(event))]) {
-      assert.throws(() => parseJournal(Buffer.concat([toText([started]), Buffer.from(`${line}\n`), toText([warning('after')])])), { code: 'manifest_damaged' }, line);
+      assert.throws(
+        () => parseJournal(Buffer.concat([toText([started]), Buffer.from(`${line}\n`), toText([warning('after')])])),
+        { code: 'manifest_damaged' },
+        line,
+      );
     }
     assert.equal(parseJournal(Buffer.from('{"atMs":1,"type":"of a later version","x":1}\n')).events.length, 1);
   });

@@ -9,7 +9,8 @@ import { dataStem } from '#src/storage/layout.js';
 
 export const finishedAt = '2026-01-02T03:14:05.000Z';
 
-const hex = (length: number): fc.Arbitrary<string> => fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
+const hex = (length: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
 const size = fc.integer({ min: 0, max: 2 ** 40 });
 /** Any name PostgreSQL could hold: quotes, newlines, shell syntax, anything but a zero byte. */
 const name = fc.oneof(
@@ -30,7 +31,11 @@ export const toRelation = (oid: number, relationName: string, kind: 'r' | 'p' = 
   estimatedRowCount: 1,
   partitionRootOid: null,
   isUnlogged: false,
-  columns: columns.map((column) => ({ name: column, quotedName: '', type: { oid: 23, typtype: 'b', qualifiedName: 'pg_catalog.int4', isBuiltIn: true, element: null } })),
+  columns: columns.map((column) => ({
+    name: column,
+    quotedName: '',
+    type: { oid: 23, typtype: 'b', qualifiedName: 'pg_catalog.int4', isBuiltIn: true, element: null },
+  })),
   condition: null,
 });
 
@@ -55,14 +60,28 @@ const server: Catalog['server'] = {
   isStandby: false,
   blockSizeBytes: 8192,
 };
-const database: Catalog['database'] = { name: 'shop', owner: 'postgres', encoding: 'UTF8', collate: 'C.UTF-8', ctype: 'C.UTF-8', localeProvider: 'c', icuLocale: null };
+const database: Catalog['database'] = {
+  name: 'shop',
+  owner: 'postgres',
+  encoding: 'UTF8',
+  collate: 'C.UTF-8',
+  ctype: 'C.UTF-8',
+  localeProvider: 'c',
+  icuLocale: null,
+};
 
 /** Facts of a run over these relations and tasks; chunks name relations by index. */
-export const toFacts = (relations: readonly Relation[], tasks: readonly (readonly number[])[], formats: readonly ('binary' | 'text')[] = []): ManifestFacts => {
+export const toFacts = (
+  relations: readonly Relation[],
+  tasks: readonly (readonly number[])[],
+  formats: readonly ('binary' | 'text')[] = [],
+): ManifestFacts => {
   const planned = relations.filter((relation) => relation.kind === 'r');
   const toChunk = (relation: number): Chunk => ({ relation, beginBlock: null, endBlock: null, estimatedRawBytes: 1, name: '' });
   const plan: BackupPlan = {
-    relations: planned.map((relation, index) => toRelationPlan(relation, formats[index] ?? 'binary', tasks.flat().filter((chunk) => chunk === index).length)),
+    relations: planned.map((relation, index) =>
+      toRelationPlan(relation, formats[index] ?? 'binary', tasks.flat().filter((chunk) => chunk === index).length),
+    ),
     skipped: [],
     tasks: tasks.map((chunks, index) => ({ taskId: index + 1, chunks: chunks.map(toChunk), estimatedRawBytes: 1 })),
     estimatedRawBytes: 1,
@@ -85,21 +104,44 @@ export const toFacts = (relations: readonly Relation[], tasks: readonly (readonl
 type SegmentFacts = Pick<SegmentResult, 'storedBytes' | 'rawBytes' | 'rowCount' | 'digest'>;
 
 /** What an engine reports of a task: its files hold the segments one after the other; `cuts` says after which segment a new file begins. */
-export const toFinished = (taskId: number, attempt: number, segments: readonly (SegmentFacts & { readonly source: number })[], cuts: readonly number[], checksum: string): Event => {
+export const toFinished = (
+  taskId: number,
+  attempt: number,
+  segments: readonly (SegmentFacts & { readonly source: number })[],
+  cuts: readonly number[],
+  checksum: string,
+): Event => {
   const files: { path: string; sizeBytes: number; checksum: string }[] = [];
   const placed: SegmentResult[] = [];
   for (const [index, segment] of segments.entries()) {
-    if (files.length === 0 || cuts.includes(index)) files.push({ path: `${dataStem(taskId, attempt)}-p${String(files.length + 1).padStart(3, '0')}.zst`, sizeBytes: 0, checksum });
+    if (files.length === 0 || cuts.includes(index))
+      files.push({ path: `${dataStem(taskId, attempt)}-p${String(files.length + 1).padStart(3, '0')}.zst`, sizeBytes: 0, checksum });
     const file = files.at(-1);
     if (file === undefined) throw new Error('no file');
     placed.push({ ...segment, file: files.length - 1, offset: file.sizeBytes });
     file.sizeBytes += segment.storedBytes;
   }
   const sum = (field: 'rawBytes' | 'storedBytes' | 'rowCount'): number => segments.reduce((total, segment) => total + segment[field], 0);
-  return { atMs: 1, type: 'chunk.finished', taskId, name: '', rawBytes: sum('rawBytes'), storedBytes: sum('storedBytes'), rowCount: sum('rowCount'), elapsedMs: 1, files, segments: placed };
+  return {
+    atMs: 1,
+    type: 'chunk.finished',
+    taskId,
+    name: '',
+    rawBytes: sum('rawBytes'),
+    storedBytes: sum('storedBytes'),
+    rowCount: sum('rowCount'),
+    elapsedMs: 1,
+    files,
+    segments: placed,
+  };
 };
 
-const segmentFacts: fc.Arbitrary<SegmentFacts> = fc.record({ storedBytes: size, rawBytes: size, rowCount: fc.integer({ min: 0, max: 2 ** 30 }), digest: hex(32) });
+const segmentFacts: fc.Arbitrary<SegmentFacts> = fc.record({
+  storedBytes: size,
+  rawBytes: size,
+  rowCount: fc.integer({ min: 0, max: 2 ** 30 }),
+  digest: hex(32),
+});
 
 /** A run: facts, and one `chunk.finished` a task. */
 export const run: fc.Arbitrary<{ readonly facts: ManifestFacts; readonly events: readonly Event[] }> = fc
@@ -116,12 +158,19 @@ export const run: fc.Arbitrary<{ readonly facts: ManifestFacts; readonly events:
     checksum: hex(32),
   })
   .map(({ names, columns, formats, hasRoot, extraTasks, attempts, segments, segmentCounts, cuts, checksum }) => {
-    const relations = names.map((relationName, index) => toRelation(100 + index, relationName, hasRoot && index === 0 && names.length > 1 ? 'p' : 'r', columns));
+    const relations = names.map((relationName, index) =>
+      toRelation(100 + index, relationName, hasRoot && index === 0 && names.length > 1 ? 'p' : 'r', columns),
+    );
     const plannedCount = relations.filter((relation) => relation.kind === 'r').length;
-    const tasks = [Array.from({ length: plannedCount }, (_, index) => index), ...extraTasks.map((chunks) => chunks.map((chunk) => chunk % plannedCount))];
+    const tasks = [
+      Array.from({ length: plannedCount }, (_, index) => index),
+      ...extraTasks.map((chunks) => chunks.map((chunk) => chunk % plannedCount)),
+    ];
     const facts = toFacts(relations, tasks, formats);
     const events = facts.plan.tasks.map((task) => {
-      const results = task.chunks.flatMap((_, source) => Array.from({ length: take(segmentCounts) }, () => ({ ...take(segments), source })));
+      const results = task.chunks.flatMap((_, source) =>
+        Array.from({ length: take(segmentCounts) }, () => ({ ...take(segments), source })),
+      );
       return toFinished(task.taskId, take(attempts), results, take(cuts), checksum);
     });
     return { facts, events };
@@ -136,7 +185,16 @@ const take = <T>(stream: fc.Stream<T>): T => {
 /** A small manifest that is right in every respect: two relations share a file, a third has two files. */
 export const sampleManifest = (): Manifest => {
   const facts = toFacts([toRelation(101, 'orders'), toRelation(102, '"; $(touch x)'), toRelation(103, 'big')], [[2], [0, 1]]);
-  const segment = (source: number, seed: number) => ({ source, storedBytes: seed * 10, rawBytes: seed * 100, rowCount: seed, digest: String(seed).repeat(32) });
-  const events = [toFinished(1, 1, [segment(0, 3), segment(0, 4)], [1], 'c'.repeat(32)), toFinished(2, 1, [segment(0, 1), segment(1, 2)], [], 'd'.repeat(32))];
+  const segment = (source: number, seed: number) => ({
+    source,
+    storedBytes: seed * 10,
+    rawBytes: seed * 100,
+    rowCount: seed,
+    digest: String(seed).repeat(32),
+  });
+  const events = [
+    toFinished(1, 1, [segment(0, 3), segment(0, 4)], [1], 'c'.repeat(32)),
+    toFinished(2, 1, [segment(0, 1), segment(1, 2)], [], 'd'.repeat(32)),
+  ];
   return buildManifest(facts, events, finishedAt);
 };

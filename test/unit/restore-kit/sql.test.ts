@@ -21,7 +21,9 @@ describe('SQL of the restore kit', () => {
 
   it('leaves nothing for psql, a shell or an editor to interpret', () => {
     const quoting = new Quoting('LATIN1');
-    fc.assert(fc.property(names, (name) => assert.match(quoting.identifier(name), /^(U&)?"([A-Za-z0-9_ ]|\\[0-9A-F]{4}|\\\+[0-9A-F]{6})*"$/)));
+    fc.assert(
+      fc.property(names, (name) => assert.match(quoting.identifier(name), /^(U&)?"([A-Za-z0-9_ ]|\\[0-9A-F]{4}|\\\+[0-9A-F]{6})*"$/)),
+    );
   });
 
   it('means to PostgreSQL exactly the name it was given', async () => {
@@ -30,7 +32,10 @@ describe('SQL of the restore kit', () => {
     const samples = fc.sample(names, { numRuns: 150, seed: 1 }).filter((name) => Buffer.byteLength(name) < 64);
     await withDatabase(cluster, async (database) => {
       const sql = `SET standard_conforming_strings TO on;\n${samples
-        .map((name) => `SELECT encode(convert_to(${quoting.literal(name)}, 'UTF8'), 'hex'), encode(convert_to(json_object_keys(row_to_json(the_only_row)), 'UTF8'), 'hex') FROM (SELECT 1 AS ${quoting.identifier(name)}) the_only_row;`)
+        .map(
+          (name) =>
+            `SELECT encode(convert_to(${quoting.literal(name)}, 'UTF8'), 'hex'), encode(convert_to(json_object_keys(row_to_json(the_only_row)), 'UTF8'), 'hex') FROM (SELECT 1 AS ${quoting.identifier(name)}) the_only_row;`,
+        )
         .join('\n')}`;
       const hex = samples.map((name) => Buffer.from(name).toString('hex'));
       assert.equal(await cluster.psql(database, sql), hex.map((text) => `${text}|${text}`).join('\n'));
@@ -40,14 +45,21 @@ describe('SQL of the restore kit', () => {
   it('addresses each statement by its byte range, largest segments first', () => {
     const files = toKitFiles(sampleManifest());
     const statements = Buffer.from(files.get('restore/statements.sql') ?? '');
-    const lines = (files.get('restore/segments.tsv') ?? '').trimEnd().split('\n').map((line) => line.split('\t'));
-    assert.deepEqual(lines.map(([path, offset, storedBytes, codec, , , rowCount]) => [path, offset, storedBytes, codec, rowCount]), [
-      ['data/t000001-a1-p002.zst', '0', '40', 'zstd', '4'],
-      ['data/t000001-a1-p001.zst', '0', '30', 'zstd', '3'],
-      ['data/t000002-a1-p001.zst', '10', '20', 'zstd', '2'],
-      ['data/t000002-a1-p001.zst', '0', '10', 'zstd', '1'],
-    ]);
-    const toStatement = (fields: readonly string[]): string => statements.toString('utf8', Number(fields[4]), Number(fields[4]) + Number(fields[5]));
+    const lines = (files.get('restore/segments.tsv') ?? '')
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'));
+    assert.deepEqual(
+      lines.map(([path, offset, storedBytes, codec, , , rowCount]) => [path, offset, storedBytes, codec, rowCount]),
+      [
+        ['data/t000001-a1-p002.zst', '0', '40', 'zstd', '4'],
+        ['data/t000001-a1-p001.zst', '0', '30', 'zstd', '3'],
+        ['data/t000002-a1-p001.zst', '10', '20', 'zstd', '2'],
+        ['data/t000002-a1-p001.zst', '0', '10', 'zstd', '1'],
+      ],
+    );
+    const toStatement = (fields: readonly string[]): string =>
+      statements.toString('utf8', Number(fields[4]), Number(fields[4]) + Number(fields[5]));
     assert.deepEqual(lines.map(toStatement), [
       'COPY "public"."big" ("id") FROM STDIN (FORMAT binary);\n',
       'COPY "public"."big" ("id") FROM STDIN (FORMAT binary);\n',

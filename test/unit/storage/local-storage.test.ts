@@ -83,7 +83,10 @@ describe('a local storage', () => {
       }
       await assert.rejects(storage.list('out'), rejectsWith('path_unsafe'));
       await assert.rejects(storage.remove('out/secret'), rejectsWith('path_unsafe'));
-      assert.deepEqual((await storage.list('')).map((object) => object.name), ['a/ok']);
+      assert.deepEqual(
+        (await storage.list('')).map((object) => object.name),
+        ['a/ok'],
+      );
       assert.deepEqual(await storage.listFolders(''), ['a']);
 
       await storage.remove('a/file');
@@ -119,7 +122,9 @@ describe('a local storage', () => {
     });
   });
 
-  it('says not_writable where the owner may not write', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async () => {
+  it('says not_writable where the owner may not write', {
+    skip: process.getuid?.() === 0 ? 'root may write everywhere' : false,
+  }, async () => {
     await withTemporaryDirectory(async (base) => {
       await chmod(base, 0o500);
       const storage = openLocalStorage(base);

@@ -33,7 +33,15 @@ describe('repository', () => {
   });
 
   it('is not seen in anything else', async () => {
-    const contents = ['', 'text', '{}', '{"format":"other","formatVersion":1}', 'null', '[]', '{"format":"dbbackup-repository","formatVersion":"1"}'];
+    const contents = [
+      '',
+      'text',
+      '{}',
+      '{"format":"other","formatVersion":1}',
+      'null',
+      '[]',
+      '{"format":"dbbackup-repository","formatVersion":"1"}',
+    ];
     for (const content of contents) {
       await withTemporaryDirectory(async (base) => {
         await writeFile(join(base, marker), content);
@@ -59,7 +67,16 @@ describe('repository', () => {
       const root = join(base, 'r');
       const storage = openLocalStorage(root);
       await openOrCreateRepository(storage);
-      for (const name of ['done/manifest.json', 'done/journal.ndjson', 'done/data/x', 'running/journal.ndjson', 'running/data/x', 'neither/data/x', 'UPPER/manifest.json']) await storage.publish(name, name);
+      for (const name of [
+        'done/manifest.json',
+        'done/journal.ndjson',
+        'done/data/x',
+        'running/journal.ndjson',
+        'running/data/x',
+        'neither/data/x',
+        'UPPER/manifest.json',
+      ])
+        await storage.publish(name, name);
       await fn(root);
     });
 
@@ -67,10 +84,17 @@ describe('repository', () => {
     await withBackups(async (root) => {
       await symlink('done', join(root, 'linked'));
       const repository = await openRepository(openLocalStorage(root));
-      assert.deepEqual((await repository.list()).map(({ id, isFinished }) => [id, isFinished]), [['done', true], ['running', false]]);
+      assert.deepEqual(
+        (await repository.list()).map(({ id, isFinished }) => [id, isFinished]),
+        [
+          ['done', true],
+          ['running', false],
+        ],
+      );
       assert.equal((await repository.findFinished('done')).isFinished, true);
       await assert.rejects(repository.findFinished('running'), rejectsWith('backup_unfinished'));
-      for (const id of ['neither', 'nowhere', 'UPPER', '..', '']) await assert.rejects(repository.find(id), rejectsWith('backup_not_found'));
+      for (const id of ['neither', 'nowhere', 'UPPER', '..', ''])
+        await assert.rejects(repository.find(id), rejectsWith('backup_not_found'));
       await assert.rejects(repository.find('linked'), rejectsWith('path_unsafe'));
     });
   });
@@ -81,7 +105,10 @@ describe('repository', () => {
       await writeFile(join(root, 'odd', 'journal.ndjson'), '');
       await symlink('../done/manifest.json', join(root, 'odd', 'manifest.json'));
       const repository = await openRepository(openLocalStorage(root));
-      assert.deepEqual((await repository.list()).map(({ id }) => id), ['done', 'odd', 'running']);
+      assert.deepEqual(
+        (await repository.list()).map(({ id }) => id),
+        ['done', 'odd', 'running'],
+      );
       await assert.rejects(repository.find('odd'), rejectsWith('path_unsafe'));
       await repository.storage.remove('odd/manifest.json');
       await repository.delete('odd');
@@ -97,7 +124,8 @@ describe('repository', () => {
       const repository = await openRepository(openLocalStorage(root));
       assert.equal((await repository.delete('done')).isFinished, true);
       assert.equal((await repository.delete('running')).isFinished, false);
-      for (const id of ['done', 'neither', '../precious', '..', '.', '']) await assert.rejects(repository.delete(id), rejectsWith('backup_not_found'), id);
+      for (const id of ['done', 'neither', '../precious', '..', '.', ''])
+        await assert.rejects(repository.delete(id), rejectsWith('backup_not_found'), id);
       assert.deepEqual((await readdir(root)).sort(), ['UPPER', marker, 'neither'].sort());
       assert.deepEqual(await readdir(join(root, '..', 'precious')), ['x']);
     });
@@ -110,7 +138,12 @@ describe('repository', () => {
       const failing = new Proxy(storage, {
         get: (target, key) => {
           if (key === 'removeTree') return () => Promise.reject(new Error('cut off'));
-          if (key === 'remove') return (name: string) => (removed.push(name), target.remove(name));
+          if (key === 'remove') {
+            return (name: string) => {
+              removed.push(name);
+              return target.remove(name);
+            };
+          }
           const value: unknown = Reflect.get(target, key, target);
           return typeof value === 'function' ? value.bind(target) : value;
         },
