@@ -30,7 +30,11 @@ export const introspect = async (session: QuerySession): Promise<Catalog> => {
   const types = new TypeResolver((await session.query(typesQuery(server.version))).rows);
   const relations = await readRelations(session, types);
   refuseForeignConditions(relations, database.encoding);
-  const views = (await session.query(viewsQuery)).rows.map((row) => ({ ...toNames(row), kind: toText(row, 4), isPopulated: toFlag(row, 5) }));
+  const views = (await session.query(viewsQuery)).rows.map((row) => ({
+    ...toNames(row),
+    kind: toText(row, 4),
+    isPopulated: toFlag(row, 5),
+  }));
   const dependencies = (await session.query(viewDependenciesQuery)).rows.map((row) => [toNumber(row, 0), toNumber(row, 1)] as const);
   const { materializedViews, warnings } = orderRefresh(views, dependencies);
   const sequences = await readSequences(session);
@@ -85,7 +89,9 @@ const readRelations = async (session: QuerySession, types: TypeResolver): Promis
       columns: columns(row[13] ?? '[]'),
     });
   });
-  return relations.map((relation) => (parents.has(relation.oid) ? { ...relation, partitionRootOid: rootOf(relation.oid, parents) } : relation));
+  return relations.map((relation) =>
+    parents.has(relation.oid) ? { ...relation, partitionRootOid: rootOf(relation.oid, parents) } : relation,
+  );
 };
 
 const rootOf = (oid: number, parents: ReadonlyMap<number, number>): number => {
@@ -123,7 +129,10 @@ const readSequences = async (session: QuerySession): Promise<readonly Sequence[]
     await session.query('ROLLBACK TO SAVEPOINT dbbackup_sequences; RELEASE SAVEPOINT dbbackup_sequences');
     for (const names of batch) {
       const value = values.get(names.oid);
-      if (value === undefined) throw new DbbackupError('relation_changed', `sequence ${displayName(names)} has no value`, { details: { object: displayName(names) } });
+      if (value === undefined)
+        throw new DbbackupError('relation_changed', `sequence ${displayName(names)} has no value`, {
+          details: { object: displayName(names) },
+        });
       sequences.push({ ...names, lastValue: toText(value, 1), isCalled: toFlag(value, 2) });
     }
   }
@@ -143,5 +152,9 @@ const refuseForeignConditions = (relations: readonly Relation[], encoding: strin
   const refused = relations.find(({ condition }) => condition !== null && !isAscii(condition));
   if (refused === undefined) return;
   const object = displayName(refused);
-  throw new DbbackupError('value_unsupported', `the extension's condition for ${object} is not ASCII, in a database encoded in ${encoding}`, { details: { object } });
+  throw new DbbackupError(
+    'value_unsupported',
+    `the extension's condition for ${object} is not ASCII, in a database encoded in ${encoding}`,
+    { details: { object } },
+  );
 };

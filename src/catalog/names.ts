@@ -2,8 +2,10 @@
 
 /** `public.orders`: for messages, events and progress. Control characters are shown as escapes so that a name stays on its line. Never SQL. */
 export const displayName = (relation: { readonly schema: string; readonly name: string }): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  `${relation.schema}.${relation.name}`.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  `${relation.schema}.${relation.name}`.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 /**
  * Names that the server quoted, made safe for a session whose `client_encoding` is `encoding`: there a statement's bytes are taken as that encoding
@@ -11,7 +13,9 @@ export const displayName = (relation: { readonly schema: string; readonly name: 
  * UTF8 needs nothing, SQL_ASCII allows nothing: both return `quoted` as it is. Quoted means: nothing outside double quotes but `[a-z0-9_.$, ]`.
  */
 export const toClientEncoding = (quoted: string, encoding: string): string =>
-  isPassedThrough(encoding) ? quoted : quoted.replace(/"(?:[^"]|"")*"/g, (identifier) => (isAscii(identifier) ? identifier : `U&${escapeUnicode(identifier)}`));
+  isPassedThrough(encoding)
+    ? quoted
+    : quoted.replace(/"(?:[^"]|"")*"/g, (identifier) => (isAscii(identifier) ? identifier : `U&${escapeUnicode(identifier)}`));
 
 /** `value` as an SQL string literal, for `standard_conforming_strings = on`, safe for a session whose `client_encoding` is `encoding`. */
 export const toLiteral = (value: string, encoding: string): string => {
@@ -22,12 +26,10 @@ export const toLiteral = (value: string, encoding: string): string => {
 /** Whether UTF-8 text reaches a server of this encoding unconverted. */
 export const isPassedThrough = (encoding: string): boolean => encoding === 'UTF8' || encoding === 'SQL_ASCII';
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins at zero.
 export const isAscii = (text: string): boolean => /^[\u0000-\u007f]*$/.test(text);
 
 /** The escapes of `U&"…"` and `U&'…'`: a backslash is doubled, what is not ASCII is written by its code point. */
 const escapeUnicode = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins at zero.
   text.replaceAll('\\', '\\\\').replace(/[^\u0000-\u007f]/gu, (char) => {
     const hex = (char.codePointAt(0) ?? 0).toString(16);
     return hex.length <= 4 ? `\\${hex.padStart(4, '0')}` : `\\+${hex.padStart(6, '0')}`;

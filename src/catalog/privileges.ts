@@ -35,16 +35,29 @@ export const checkPrivileges = async (session: QuerySession): Promise<void> => {
 
 const describe = (first: Obstacle, found: readonly Obstacle[]): DbbackupError => {
   const { quotedRole: role, reason } = first;
-  const deny = (message: string, hint: string): DbbackupError => new DbbackupError('permission_denied', message, { details: { object: first.quotedName, hint } });
+  const deny = (message: string, hint: string): DbbackupError =>
+    new DbbackupError('permission_denied', message, { details: { object: first.quotedName, hint } });
   if (reason === 'schema') {
     const schemas = [...new Set(found.map(({ quotedSchema }) => quotedSchema))];
     return deny(`role ${role} may not use schema ${enumerate(schemas)}`, `Run: GRANT USAGE ON SCHEMA ${listSome(schemas)} TO ${role};`);
   }
   const names = found.map(({ quotedName }) => quotedName);
-  if (reason === 'rows') return deny(`row security hides rows of ${enumerate(names)} from role ${role}`, `Run: ALTER ROLE ${role} BYPASSRLS; or back up as the owner of the tables.`);
+  if (reason === 'rows')
+    return deny(
+      `row security hides rows of ${enumerate(names)} from role ${role}`,
+      `Run: ALTER ROLE ${role} BYPASSRLS; or back up as the owner of the tables.`,
+    );
   const grants = [
-    grant('TABLE', found.filter(({ isSequence }) => !isSequence), role),
-    grant('SEQUENCE', found.filter(({ isSequence }) => isSequence), role),
+    grant(
+      'TABLE',
+      found.filter(({ isSequence }) => !isSequence),
+      role,
+    ),
+    grant(
+      'SEQUENCE',
+      found.filter(({ isSequence }) => isSequence),
+      role,
+    ),
   ].filter((text) => text !== '');
   const all = found.length > shownCount && first.hasReaderRole ? ` Or for all at once: GRANT pg_read_all_data TO ${role};` : '';
   return deny(`role ${role} may not read ${enumerate(names)}`, `Run: ${grants.join(' ')}${all}`);
@@ -56,4 +69,5 @@ const grant = (kind: 'TABLE' | 'SEQUENCE', obstacles: readonly Obstacle[], role:
 const listSome = (names: readonly string[]): string => names.slice(0, shownCount).join(', ');
 
 /** `a, b and 3 more`. */
-const enumerate = (names: readonly string[]): string => (names.length <= shownCount ? names.join(', ') : `${listSome(names)} and ${names.length - shownCount} more`);
+const enumerate = (names: readonly string[]): string =>
+  names.length <= shownCount ? names.join(', ') : `${listSome(names)} and ${names.length - shownCount} more`;

@@ -31,7 +31,9 @@ export const serverQuery = `SELECT pg_catalog.current_setting('server_version_nu
 export const systemIdentifierQuery = 'SELECT system_identifier FROM pg_catalog.pg_control_system()';
 
 /** One row: name, owner, encoding, collate, ctype, locale provider, ICU locale. */
-export const databaseQuery = (version: number): string => `SELECT d.datname, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+export const databaseQuery = (
+  version: number,
+): string => `SELECT d.datname, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
   ${version >= 150000 ? 'd.datlocprovider' : "'c'"}, ${version >= 170000 ? 'd.datlocale' : version >= 150000 ? 'd.daticulocale' : 'NULL'}
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
 

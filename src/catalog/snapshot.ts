@@ -112,14 +112,23 @@ const rollBack = async (session: QuerySession, first: unknown): Promise<void> =>
 };
 
 /** Says which relation could not be locked and who stands in the way; the server names neither when a lock's time has passed. Needs no transaction. */
-const explainLockError = async (session: QuerySession, error: DbbackupError, batch: readonly Lockable[], count: number): Promise<DbbackupError> => {
+const explainLockError = async (
+  session: QuerySession,
+  error: DbbackupError,
+  batch: readonly Lockable[],
+  count: number,
+): Promise<DbbackupError> => {
   if (error.details.sqlstate === '53200') {
     const hint = `Raise max_locks_per_transaction on the server: the backup locks ${count} relations at the same time.`;
-    return new DbbackupError(error.code, `the server has no room for ${count} locks: ${error.message}`, { cause: error, details: { ...error.details, hint } });
+    return new DbbackupError(error.code, `the server has no room for ${count} locks: ${error.message}`, {
+      cause: error,
+      details: { ...error.details, hint },
+    });
   }
   if (error.details.sqlstate !== '55P03') return error;
   const holder = (await session.query(lockHoldersQuery, [`{${batch.map(({ oid }) => oid).join(',')}}`])).rows[0];
-  if (holder === undefined) return new DbbackupError('lock_not_available', 'the time to wait for locks has passed', { cause: error, details: error.details });
+  if (holder === undefined)
+    return new DbbackupError('lock_not_available', 'the time to wait for locks has passed', { cause: error, details: error.details });
   const object = displayName({ schema: toText(holder, 0), name: toText(holder, 1) });
   const message = `${object} is locked by server process ${holder[2] ?? 'unknown'}`;
   return new DbbackupError('lock_not_available', message, { cause: error, details: { ...error.details, object } });
@@ -130,5 +139,7 @@ const checkUnchanged = async (session: QuerySession, catalog: Catalog): Promise<
   const first = rows[0];
   if (first === undefined) return;
   const object = displayName({ schema: toText(first, 0), name: toText(first, 1) });
-  throw new DbbackupError('relation_changed', `${object} was rewritten, renamed or dropped while the snapshot was taken`, { details: { object } });
+  throw new DbbackupError('relation_changed', `${object} was rewritten, renamed or dropped while the snapshot was taken`, {
+    details: { object },
+  });
 };

@@ -1,5 +1,5 @@
-import { displayName } from './names.js';
 import type { MaterializedView } from './model.js';
+import { displayName } from './names.js';
 
 /** A view (`v`) or materialised view (`m`) and whether the latter holds rows. */
 export interface View extends MaterializedView {
@@ -44,7 +44,10 @@ export const orderRefresh = (views: readonly View[], dependencies: readonly (rea
     isFilled.set(view.oid, view.isPopulated && empty === undefined);
     if (view.kind !== 'm' || !view.isPopulated) continue;
     if (empty === undefined) materializedViews.push({ oid: view.oid, schema: view.schema, name: view.name, quotedName: view.quotedName });
-    else warnings.push(`materialized view ${displayName(view)} will be restored without rows: it reads ${displayName(empty)}, which is not populated or reads one that is not`);
+    else
+      warnings.push(
+        `materialized view ${displayName(view)} will be restored without rows: it reads ${displayName(empty)}, which is not populated or reads one that is not`,
+      );
   }
   return { materializedViews, warnings };
 };

@@ -151,7 +151,6 @@ class BackupRun {
       codec: settings.codec,
       catalog,
       plan,
-      structures: new Map(),
       snapshot: { number: 1, id: snapshot, lsn, takenAt },
       schema: schema.archive,
       largeObjects,

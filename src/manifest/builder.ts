@@ -17,13 +17,6 @@ import type {
   ManifestSnapshot,
 } from './schema.js';
 
-/** Names that a restore needs to pick a relation's entries out of the schema archive. */
-export interface RelationStructure {
-  readonly indexNames: readonly string[];
-  /** Of PRIMARY KEY, UNIQUE and EXCLUDE constraints. */
-  readonly constraintNames: readonly string[];
-}
-
 /** What is known of a run besides its Events. */
 export interface ManifestFacts {
   readonly id: string;
@@ -35,8 +28,6 @@ export interface ManifestFacts {
   readonly catalog: Catalog;
   /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
   readonly plan: BackupPlan;
-  /** By OID; a relation that is missing has neither indexes nor constraints. */
-  readonly structures: ReadonlyMap<number, RelationStructure>;
   readonly snapshot: ManifestSnapshot;
   readonly schema: ManifestArchive;
   readonly largeObjects: ManifestArchive | null;
@@ -182,7 +173,6 @@ const toRelation = (
     throw new DbbackupError('internal', `the plan reads ${plan.schema}.${plan.name}, which the catalog does not hold`);
   if (relation.kind === 'p' && segments.length > 0)
     throw new DbbackupError('internal', `${plan.schema}.${plan.name} is partitioned and has rows of its own`);
-  const structure = facts.structures.get(relation.oid);
   return {
     oid: relation.oid,
     schema: relation.schema,
@@ -192,8 +182,6 @@ const toRelation = (
     snapshot: facts.snapshot.number,
     columns: relation.columns.map((column) => column.name),
     condition: relation.condition,
-    indexNames: structure?.indexNames ?? [],
-    constraintNames: structure?.constraintNames ?? [],
     format: plan.format,
     formatReason: plan.formatReason,
     readMethod: plan.readMethod,

@@ -40,8 +40,6 @@ export const relationSchema = z.object({
   snapshot: count.meta({ description: 'number of the snapshot it was read under' }),
   columns: z.array(name).meta({ description: 'as COPY lists them' }),
   condition: text.nullable(),
-  indexNames: z.array(name).meta({ description: 'all its indexes' }),
-  constraintNames: z.array(name).meta({ description: 'its PRIMARY KEY, UNIQUE and EXCLUDE constraints' }),
   format: rowFormat,
   formatReason: text,
   readMethod: z.enum(['whole', 'ctid-ranges']),

@@ -29,7 +29,8 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
   for (const relation of catalog.relations) {
     if (relation.kind === 'p') continue;
     const { oid, schema, name } = relation;
-    if (relation.isUnlogged && catalog.server.isStandby) skipped.push({ oid, schema, name, reason: 'unlogged tables have no rows on a standby' });
+    if (relation.isUnlogged && catalog.server.isStandby)
+      skipped.push({ oid, schema, name, reason: 'unlogged tables have no rows on a standby' });
     else sources.push(relation);
   }
   const estimatedRawBytes = sum(sources.map(estimateBytes));
@@ -41,9 +42,29 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
     const chunkCount = readings[index]?.chunks.length ?? 0;
     const readReason = readings[index]?.reason ?? '';
     const readMethod = chunkCount > 1 ? 'ctid-ranges' : 'whole';
-    return { oid, schema, name, quotedName, format, formatReason, readMethod, readReason, estimatedRawBytes: estimateBytes(relation), chunkCount };
+    return {
+      oid,
+      schema,
+      name,
+      quotedName,
+      format,
+      formatReason,
+      readMethod,
+      readReason,
+      estimatedRawBytes: estimateBytes(relation),
+      chunkCount,
+    };
   });
-  return { relations, skipped, tasks: planTasks(readings.flatMap(({ chunks }) => chunks), relations, options.jobs), estimatedRawBytes };
+  return {
+    relations,
+    skipped,
+    tasks: planTasks(
+      readings.flatMap(({ chunks }) => chunks),
+      relations,
+      options.jobs,
+    ),
+    estimatedRawBytes,
+  };
 };
 
 const estimateBytes = ({ heapBytes, toastBytes }: Relation): number => Math.max(minRelationBytes, heapBytes + toastBytes);
@@ -59,11 +80,15 @@ interface Reading {
 const planReading = (relation: Relation, index: number, server: ServerFacts, targetBytes: number): Reading => {
   const estimatedRawBytes = estimateBytes(relation);
   const name = displayName(relation);
-  const whole = (reason: string): Reading => ({ chunks: [{ relation: index, beginBlock: null, endBlock: null, estimatedRawBytes, name }], reason });
+  const whole = (reason: string): Reading => ({
+    chunks: [{ relation: index, beginBlock: null, endBlock: null, estimatedRawBytes, name }],
+    reason,
+  });
   if (estimatedRawBytes <= targetBytes) return whole('smaller than a chunk');
   if (relation.accessMethod !== 'heap') return whole(`access method ${relation.accessMethod ?? 'unknown'} has no TID ranges`);
   if (server.version < 140000) return whole('servers before 14 read the whole table for each TID range');
-  if (relation.condition !== null && relation.condition !== '') return whole('only rows that meet the condition of its extension are saved');
+  if (relation.condition !== null && relation.condition !== '')
+    return whole('only rows that meet the condition of its extension are saved');
   const blockCount = countBlocks(relation.heapBytes, server.blockSizeBytes);
   const rangeCount = countRanges(blockCount, estimatedRawBytes, targetBytes);
   if (rangeCount === 1) return whole('all rows are in one block');

@@ -22,5 +22,8 @@ export const splitBlocks = (blockCount: number, rangeCount: number): readonly Bl
   const length = Math.floor(blockCount / rangeCount);
   const longer = blockCount % rangeCount;
   const beginOf = (index: number): number => index * length + Math.min(index, longer);
-  return Array.from({ length: rangeCount }, (_, index) => ({ begin: beginOf(index), end: index === rangeCount - 1 ? null : beginOf(index + 1) }));
+  return Array.from({ length: rangeCount }, (_, index) => ({
+    begin: beginOf(index),
+    end: index === rangeCount - 1 ? null : beginOf(index + 1),
+  }));
 };

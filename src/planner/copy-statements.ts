@@ -22,7 +22,12 @@ export interface CopyInRelation {
  * Statements for one chunk of a relation. `encoding` is the database's. The lock takes NOWAIT, since the leader holds the same one and only a waiting DDL statement
  * could be in the way; the check resolves the name and proves that the file behind it is the one the snapshot sees.
  */
-export const toCopyOut = (relation: Relation, format: RowFormat, chunk: Pick<Chunk, 'beginBlock' | 'endBlock'>, encoding: string): CopyOutStatements => {
+export const toCopyOut = (
+  relation: Relation,
+  format: RowFormat,
+  chunk: Pick<Chunk, 'beginBlock' | 'endBlock'>,
+  encoding: string,
+): CopyOutStatements => {
   const table = toClientEncoding(relation.quotedName, encoding);
   const columns = toClientEncoding(relation.columns.map(({ quotedName }) => quotedName).join(', '), encoding);
   return {
@@ -49,7 +54,10 @@ const toSource = (table: string, columns: string, range: string, condition: stri
 const withColumns = (table: string, columns: string): string => (columns === '' ? table : `${table} (${columns})`);
 
 const rangeOf = ({ beginBlock, endBlock }: Pick<Chunk, 'beginBlock' | 'endBlock'>): string => {
-  const bounds = [beginBlock === null ? '' : `ctid >= '(${beginBlock},0)'::pg_catalog.tid`, endBlock === null ? '' : `ctid < '(${endBlock},0)'::pg_catalog.tid`];
+  const bounds = [
+    beginBlock === null ? '' : `ctid >= '(${beginBlock},0)'::pg_catalog.tid`,
+    endBlock === null ? '' : `ctid < '(${endBlock},0)'::pg_catalog.tid`,
+  ];
   const given = bounds.filter((bound) => bound !== '');
   return given.length === 0 ? '' : `WHERE ${given.join(' AND ')}`;
 };

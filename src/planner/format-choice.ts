@@ -16,7 +16,11 @@ export const chooseFormat = (columns: readonly Column[], wanted: 'auto' | 'binar
   if (wanted === 'text') return { format: 'text', reason: 'asked for' };
   const gains = columns.map(({ name, type }) => ({ name, type, gain: binaryGainOf(type) }));
   const unsafe = gains.find(({ gain }) => gain === null);
-  if (unsafe !== undefined) return { format: 'text', reason: `column ${JSON.stringify(unsafe.name)} is ${describe(unsafe.type)}, which binary COPY cannot carry safely` };
+  if (unsafe !== undefined)
+    return {
+      format: 'text',
+      reason: `column ${JSON.stringify(unsafe.name)} is ${describe(unsafe.type)}, which binary COPY cannot carry safely`,
+    };
   if (wanted === 'binary') return { format: 'binary', reason: 'asked for' };
   const sum = gains.reduce((total, { gain }) => total + (gain ?? 0), 0);
   const towards = gains.filter(({ gain }) => (gain ?? 0) > 0);
@@ -24,7 +28,9 @@ export const chooseFormat = (columns: readonly Column[], wanted: 'auto' | 'binar
   if (first === undefined) return { format: 'text', reason: columns.length === 0 ? 'no columns' : 'no column gains from binary' };
   const named = `column ${JSON.stringify(first.name)} (${describe(first.type)})${towards.length === 1 ? '' : ` and ${towards.length - 1} more`}`;
   const verb = towards.length === 1 ? 'gains' : 'gain';
-  return sum > 0 ? { format: 'binary', reason: `${named} ${verb} from binary` } : { format: 'text', reason: `${named} would gain from binary, but the others lose as much` };
+  return sum > 0
+    ? { format: 'binary', reason: `${named} ${verb} from binary` }
+    : { format: 'text', reason: `${named} would gain from binary, but the others lose as much` };
 };
 
 const describe = ({ qualifiedName, element, typtype }: ColumnType): string => {

@@ -13,7 +13,10 @@ export interface PackLimits {
 }
 
 /** Consecutive groups of items in the order given, each within the limits; an item above `maxBytes` stands alone. */
-export const pack = <T extends { readonly estimatedRawBytes: number }>(items: readonly T[], limits: PackLimits): readonly (readonly T[])[] => {
+export const pack = <T extends { readonly estimatedRawBytes: number }>(
+  items: readonly T[],
+  limits: PackLimits,
+): readonly (readonly T[])[] => {
   const groups: T[][] = [];
   let room = 0;
   let group: T[] = [];

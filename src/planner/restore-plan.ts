@@ -56,7 +56,12 @@ export const planRestore = (relations: readonly PlannableRelation[], options: Re
   const items = relations.flatMap((relation, index) => {
     const rawBytes = totalBytes(relation);
     return relation.segments.map((segment, number) => {
-      return { ref: { relation: index, segment: number }, ...segment, estimatedRawBytes: segment.rawBytes, isLarge: rawBytes >= largeBytes };
+      return {
+        ref: { relation: index, segment: number },
+        ...segment,
+        estimatedRawBytes: segment.rawBytes,
+        isLarge: rawBytes >= largeBytes,
+      };
     });
   });
   const small = items.filter(({ isLarge }) => !isLarge).sort((a, b) => a.file - b.file || a.offset - b.offset);
@@ -65,14 +70,22 @@ export const planRestore = (relations: readonly PlannableRelation[], options: Re
     ...items.filter(({ isLarge }) => isLarge).map((item) => [item]),
     ...groupBy(small, ({ file }) => file).flatMap((group) => pack(group, { maxBytes, maxCount: packCount })),
   ];
-  const unnumbered = groups.map((group) => ({ segments: group.map(({ ref }) => ref), estimatedRawBytes: sum(group.map(({ rawBytes }) => rawBytes)) }));
+  const unnumbered = groups.map((group) => ({
+    segments: group.map(({ ref }) => ref),
+    estimatedRawBytes: sum(group.map(({ rawBytes }) => rawBytes)),
+  }));
   const tasks = largestFirst(unnumbered).map((task, index): RestoreTask => ({ taskId: index + 1, ...task }));
   return { tasks, largeRelations: listLarge(relations, tasks), estimatedRawBytes: sum(relations.map(totalBytes)) };
 };
 
 const listLarge = (relations: readonly PlannableRelation[], tasks: readonly RestoreTask[]): readonly LargeRelation[] => {
   const sizes = relations.map((relation, index) => ({ relation: index, estimatedRawBytes: totalBytes(relation) }));
-  const taskIds = new Map(largestFirst(sizes.filter(({ estimatedRawBytes }) => estimatedRawBytes >= largeBytes)).map(({ relation }) => [relation, [] as number[]]));
+  const taskIds = new Map(
+    largestFirst(sizes.filter(({ estimatedRawBytes }) => estimatedRawBytes >= largeBytes)).map(({ relation }) => [
+      relation,
+      [] as number[],
+    ]),
+  );
   for (const { taskId, segments } of tasks) {
     for (const { relation } of segments) taskIds.get(relation)?.push(taskId);
   }

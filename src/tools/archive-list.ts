@@ -13,7 +13,16 @@ export interface ArchiveEntry {
 }
 
 /** Those whose first words are also another type's come before it. */
-const knownTypes: readonly string[] = ['INDEX ATTACH', 'INDEX', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'CONSTRAINT', 'TABLE ATTACH', 'TABLE DATA', 'TABLE'];
+const knownTypes: readonly string[] = [
+  'INDEX ATTACH',
+  'INDEX',
+  'CHECK CONSTRAINT',
+  'FK CONSTRAINT',
+  'CONSTRAINT',
+  'TABLE ATTACH',
+  'TABLE DATA',
+  'TABLE',
+];
 
 const pgClassOid = 1259;
 

@@ -34,7 +34,10 @@ const youngDefaults: Readonly<Record<string, string>> = {
  */
 export const toConnectionString = ({ info }: ToolConnection): string => {
   const { options } = info;
-  const kept = Object.entries(options).filter(([keyword, value]) => value !== '' && !replacedOptions.has(keyword) && youngDefaults[keyword] !== value && !/secret|password|_key$/.test(keyword));
+  const kept = Object.entries(options).filter(
+    ([keyword, value]) =>
+      value !== '' && !replacedOptions.has(keyword) && youngDefaults[keyword] !== value && !/secret|password|_key$/.test(keyword),
+  );
   const parts: readonly (readonly [string, string])[] = [
     ['host', info.host],
     ['hostaddr', hostAddressOf(info)],
@@ -43,7 +46,10 @@ export const toConnectionString = ({ info }: ToolConnection): string => {
     ['dbname', info.database],
     ...kept,
   ];
-  return parts.filter(([, value]) => value !== '').map(([keyword, value]) => `${keyword}=${quote(value)}`).join(' ');
+  return parts
+    .filter(([, value]) => value !== '')
+    .map(([keyword, value]) => `${keyword}=${quote(value)}`)
+    .join(' ');
 };
 
 /** `hostaddr` may be a list beside the list of hosts; the address of the host that answered is at the same place. */
@@ -52,7 +58,9 @@ const hostAddressOf = ({ host, port, options }: ToolConnection['info']): string 
   if (addresses.length === 1) return addresses[0] ?? '';
   const hosts = (options['host'] ?? '').split(',');
   const ports = (options['port'] ?? '').split(',');
-  const index = addresses.findIndex((address, at) => (hosts[at] === host || address === host) && (ports.length === 1 || ports[at] === port));
+  const index = addresses.findIndex(
+    (address, at) => (hosts[at] === host || address === host) && (ports.length === 1 || ports[at] === port),
+  );
   return index === -1 ? '' : (addresses[index] ?? '');
 };
 

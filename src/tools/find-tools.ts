@@ -44,17 +44,22 @@ export const chooseTool = (tools: readonly Tool[], name: ToolName, wantedMajor: 
   const hint = `Install the package postgresql-client-${wantedMajor} (Debian, Ubuntu) or newer, or name the directory of ${name} with --pg-bin-dir.`;
   if (named.length === 0) throw new DbbackupError('tools_missing', `${name} was not found`, { details: { object: name, hint } });
   const newest = named.reduce((best, tool) => (tool.major > best.major ? tool : best));
-  throw new DbbackupError('tools_too_old', `${newest.path} is version ${newest.version}, but version ${wantedMajor} is needed`, { details: { object: name, path: newest.path, hint } });
+  throw new DbbackupError('tools_too_old', `${newest.path} is version ${newest.version}, but version ${wantedMajor} is needed`, {
+    details: { object: name, path: newest.path, hint },
+  });
 };
 
 /** The tool that was installed together with another one: in its directory, else of its version; null when there is none. */
 export const findCompanion = (tools: readonly Tool[], tool: Tool, name: ToolName): Tool | null =>
-  tools.find((other) => other.name === name && dirname(other.path) === dirname(tool.path)) ?? tools.find((other) => other.name === name && other.version === tool.version) ?? null;
+  tools.find((other) => other.name === name && dirname(other.path) === dirname(tool.path)) ??
+  tools.find((other) => other.name === name && other.version === tool.version) ??
+  null;
 
 /** `15` of `150018`. */
 export const toMajor = (serverVersion: number): number => Math.floor(serverVersion / 10000);
 
-const searchPath = ({ host }: FindToolsOptions): readonly string[] => (host.environment['PATH'] ?? '').split(delimiter).filter((directory) => isAbsolute(directory));
+const searchPath = ({ host }: FindToolsOptions): readonly string[] =>
+  (host.environment['PATH'] ?? '').split(delimiter).filter((directory) => isAbsolute(directory));
 
 const listPackageDirectories = async (): Promise<readonly string[]> => {
   const directories: string[] = [];
@@ -89,12 +94,16 @@ const resolveProgram = async (path: string, isExplicit: boolean): Promise<string
   }
 };
 
-const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].includes(String(error.code));
+const isAbsent = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].includes(String(error.code));
 
 /** Null for a program of that name that is not PostgreSQL's or does not start. */
 const readVersion = async (name: ToolName, path: string, options: ToolOptions): Promise<Tool | null> => {
   try {
-    const { stdout } = await runTool({ tool: { name, path, major: 0, version: '' }, args: ['--version'], connection: null, object: path }, options);
+    const { stdout } = await runTool(
+      { tool: { name, path, major: 0, version: '' }, args: ['--version'], connection: null, object: path },
+      options,
+    );
     return parseVersion(name, path, stdout);
   } catch (error) {
     if (error instanceof DbbackupError && error.code !== 'cancelled') return null;

@@ -35,8 +35,15 @@ export interface ArchivePart {
 }
 
 /** The entries of an archive, in its order, with their dependencies. */
-export const listArchive = async (options: Pick<RestoreArchiveOptions, 'pgRestore' | 'archivePath' | 'host' | 'signal'>): Promise<readonly ArchiveEntry[]> => {
-  const run = { tool: options.pgRestore, args: ['--list', '--verbose', options.archivePath], connection: null, object: options.archivePath };
+export const listArchive = async (
+  options: Pick<RestoreArchiveOptions, 'pgRestore' | 'archivePath' | 'host' | 'signal'>,
+): Promise<readonly ArchiveEntry[]> => {
+  const run = {
+    tool: options.pgRestore,
+    args: ['--list', '--verbose', options.archivePath],
+    connection: null,
+    object: options.archivePath,
+  };
   return parseArchiveList((await runTool(run, options)).stdout);
 };
 
@@ -54,7 +61,14 @@ export const restoreEntries = (
 export const restorePostData = (
   options: RestoreArchiveOptions,
   part: { readonly rest: readonly ArchiveEntry[]; readonly jobs: number; readonly listPath: string },
-): Promise<readonly string[]> => restorePart(options, { section: 'post-data', entries: part.rest, jobs: part.jobs, what: 'indexes, constraints and triggers', listPath: part.listPath });
+): Promise<readonly string[]> =>
+  restorePart(options, {
+    section: 'post-data',
+    entries: part.rest,
+    jobs: part.jobs,
+    what: 'indexes, constraints and triggers',
+    listPath: part.listPath,
+  });
 
 /** An archive as a whole: large objects. */
 export const restoreWhole = (options: RestoreArchiveOptions, what: string): Promise<readonly string[]> =>
@@ -93,8 +107,14 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
     const args = [...selection, ...parallel, '--exit-on-error', '--no-password', target, archivePath];
     return (await runTool({ tool: pgRestore, args, connection, object }, options)).warnings;
   }
-  if (psql === null) throw new DbbackupError('tools_missing', `psql was not found beside ${pgRestore.path}`, { details: { object: 'psql' } });
+  if (psql === null)
+    throw new DbbackupError('tools_missing', `psql was not found beside ${pgRestore.path}`, { details: { object: 'psql' } });
   const writer: ToolRun = { tool: pgRestore, args: [...selection, '--file=-', archivePath], connection: null, object };
-  const reader: ToolRun = { tool: psql, args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--no-password', target], connection, object };
+  const reader: ToolRun = {
+    tool: psql,
+    args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--no-password', target],
+    connection,
+    object,
+  };
   return runToolPipe(writer, dropUnknownSettings(targetMajor), reader, options);
 };

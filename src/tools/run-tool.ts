@@ -44,7 +44,11 @@ export const runToolPipe = async (from: ToolRun, filter: ToolFilter, to: ToolRun
   const writer = start(from, options, 'ignore');
   if (reader.stdin === null) throw new DbbackupError('internal', `${to.tool.name} was started without standard input`);
   reader.stdout.resume();
-  const outcomes = await Promise.allSettled([finish(reader, to, options), finish(writer, from, options), pipeline(writer.stdout, filter, reader.stdin)]);
+  const outcomes = await Promise.allSettled([
+    finish(reader, to, options),
+    finish(writer, from, options),
+    pipeline(writer.stdout, filter, reader.stdin),
+  ]);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? (outcome.value ?? []) : []));
@@ -59,7 +63,17 @@ const start = ({ tool, args, connection }: ToolRun, { host, signal }: ToolOption
 };
 
 /** Variables that would lead a tool elsewhere than its connection string, or change what it writes. */
-const droppedVariables: readonly string[] = ['PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGUSER', 'PGDATABASE', 'PGSERVICE', 'PGTARGETSESSIONATTRS', 'PGLOADBALANCEHOSTS', 'PGCLIENTENCODING'];
+const droppedVariables: readonly string[] = [
+  'PGHOST',
+  'PGHOSTADDR',
+  'PGPORT',
+  'PGUSER',
+  'PGDATABASE',
+  'PGSERVICE',
+  'PGTARGETSESSIONATTRS',
+  'PGLOADBALANCEHOSTS',
+  'PGCLIENTENCODING',
+];
 
 const toEnvironment = (host: ToolHost, connection: ToolConnection | null): NodeJS.ProcessEnv => {
   const environment: NodeJS.ProcessEnv = { ...host.environment };

@@ -9,7 +9,10 @@ const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
   [/canceling statement due to (?:lock|statement) timeout|could not obtain lock on relation/, 'lock_not_available'],
   [/invalid snapshot identifier|snapshot ".*" does not exist|could not import the requested snapshot/, 'snapshot_invalid'],
   [/server version mismatch|unsupported version \(\d/, 'tools_too_old'],
-  [/extension ".*" is not available|could not open extension control file|extension ".*" has no (?:installation script|update path)/, 'type_missing'],
+  [
+    /extension ".*" is not available|could not open extension control file|extension ".*" has no (?:installation script|update path)/,
+    'type_missing',
+  ],
   [/could not (?:write|close|open output).*No space left on device/, 'disk_full'],
   [/password authentication failed|no password supplied/, 'authentication_failed'],
   [/permission denied|must be (?:owner|superuser|member)/, 'permission_denied'],
@@ -33,4 +36,7 @@ export const describeToolFailure = ({ tool, object }: ToolRun, exit: ToolExit, s
 };
 
 export const describeSpawnFailure = (tool: Tool, error: Error): DbbackupError =>
-  new DbbackupError('tools_missing', `${tool.path} could not be started: ${error.message}`, { cause: error, details: { object: tool.path, path: tool.path } });
+  new DbbackupError('tools_missing', `${tool.path} could not be started: ${error.message}`, {
+    cause: error,
+    details: { object: tool.path, path: tool.path },
+  });

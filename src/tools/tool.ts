@@ -28,7 +28,10 @@ export interface ToolConnection {
 }
 
 /** The connection of an open Session, for tools that must reach the same server and database. */
-export const toToolConnection = (session: Pick<Session, 'info' | 'password'>): ToolConnection => ({ info: session.info(), password: session.password() });
+export const toToolConnection = (session: Pick<Session, 'info' | 'password'>): ToolConnection => ({
+  info: session.info(),
+  password: session.password(),
+});
 
 /** What is done with a tool, as errors tell it. */
 export interface ToolRun {

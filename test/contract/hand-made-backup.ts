@@ -136,8 +136,6 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
       snapshot: 1,
       columns: table.columns,
       condition: null,
-      indexNames: [],
-      constraintNames: [],
       format,
       formatReason: 'made by hand',
       readMethod: 'whole',

@@ -8,7 +8,10 @@ import { sharedCluster } from '../../support/shared-cluster.js';
 import { connectionTo, withSession } from '../native/connections.js';
 import { createSample, evilTable, newlineTable } from './sample.js';
 
-const readCatalog = async (run: (catalog: Catalog, database: string, ask: (sql: string) => Promise<string>) => Promise<void>, setUp = createSample): Promise<void> => {
+const readCatalog = async (
+  run: (catalog: Catalog, database: string, ask: (sql: string) => Promise<string>) => Promise<void>,
+  setUp = createSample,
+): Promise<void> => {
   const cluster = await sharedCluster();
   await withDatabase(cluster, async (database) => {
     await setUp(cluster, database);
@@ -60,41 +63,76 @@ describe('introspect', () => {
       );
       assert.equal(find(catalog, evilTable).quotedName, `public."${evilTable.replaceAll('"', '""')}"`);
       assert.equal(find(catalog, 'naïve 表').quotedName, '"Ünïcode ""schéma"""."naïve 表"');
-      assert.deepEqual(find(catalog, 'naïve 表').columns.map(({ name, quotedName }) => [name, quotedName]), [
-        ['ключ', '"ключ"'],
-        ['a"b', '"a""b"'],
-      ]);
-      assert.deepEqual(find(catalog, newlineTable).columns.map(({ quotedName }) => quotedName), ['"col\numn"']);
+      assert.deepEqual(
+        find(catalog, 'naïve 表').columns.map(({ name, quotedName }) => [name, quotedName]),
+        [
+          ['ключ', '"ключ"'],
+          ['a"b', '"a""b"'],
+        ],
+      );
+      assert.deepEqual(
+        find(catalog, newlineTable).columns.map(({ quotedName }) => quotedName),
+        ['"col\numn"'],
+      );
 
       const tree = find(catalog, 'tree').oid;
-      assert.deepEqual(['tree', 'tree_low', 'tree_low_a', 'tree_high', 'child'].map((name) => find(catalog, name).partitionRootOid), [null, tree, tree, tree, null]);
+      assert.deepEqual(
+        ['tree', 'tree_low', 'tree_low_a', 'tree_high', 'child'].map((name) => find(catalog, name).partitionRootOid),
+        [null, tree, tree, tree, null],
+      );
       assert.deepEqual([find(catalog, 'tree').fileNode, find(catalog, 'tree').accessMethod, find(catalog, 'tree').heapBytes], [0, null, 0]);
       assert.equal(find(catalog, 'big').accessMethod, 'heap');
       assert.equal(String(find(catalog, 'big').fileNode), await ask("SELECT pg_relation_filenode('big')"));
       assert.equal(String(find(catalog, 'big').heapBytes), await ask("SELECT pg_relation_size('big')"));
-      assert.equal(String(find(catalog, 'big').toastBytes), await ask("SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'big'::regclass"));
+      assert.equal(
+        String(find(catalog, 'big').toastBytes),
+        await ask("SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'big'::regclass"),
+      );
       assert.ok(find(catalog, 'big').toastBytes > 1_000_000);
       assert.equal(find(catalog, 'forgetful').isUnlogged, true);
       assert.equal(find(catalog, 'big').isUnlogged, false);
-      assert.deepEqual(['config', 'config_all', 'big'].map((name) => find(catalog, name).condition), ['WHERE is_own', '', null]);
-      assert.deepEqual(find(catalog, 'child').columns.map(({ name }) => name), ['id', 'extra']);
+      assert.deepEqual(
+        ['config', 'config_all', 'big'].map((name) => find(catalog, name).condition),
+        ['WHERE is_own', '', null],
+      );
+      assert.deepEqual(
+        find(catalog, 'child').columns.map(({ name }) => name),
+        ['id', 'extra'],
+      );
       assert.deepEqual([find(catalog, 'no_columns').columns, find(catalog, 'only_generated').columns], [[], []]);
 
-      assert.deepEqual(catalog.sequences.map(({ name, lastValue, isCalled }) => [name, lastValue, isCalled]), [
-        ['config_seq', '1', false],
-        ['reset', '42', false],
-        ['types_id_seq', '1', true],
-        ['untouched', '7', false],
-        ['used', '9223372036854775807', true],
-      ]);
-      assert.deepEqual(catalog.materializedViews.map(({ quotedName }) => quotedName), ['public.a_late', 'public.z_base', 'public.a_on_z', 'public.b_early']);
+      assert.deepEqual(
+        catalog.sequences.map(({ name, lastValue, isCalled }) => [name, lastValue, isCalled]),
+        [
+          ['config_seq', '1', false],
+          ['reset', '42', false],
+          ['types_id_seq', '1', true],
+          ['untouched', '7', false],
+          ['used', '9223372036854775807', true],
+        ],
+      );
+      assert.deepEqual(
+        catalog.materializedViews.map(({ quotedName }) => quotedName),
+        ['public.a_late', 'public.z_base', 'public.a_on_z', 'public.b_early'],
+      );
       assert.equal(catalog.warnings.length, 1);
       assert.match(catalog.warnings[0] ?? '', /public\.on_hollow .* public\.hollow/);
       assert.equal(catalog.largeObjectCount, 2);
-      assert.deepEqual(catalog.database, { name: database, owner: 'postgres', encoding: 'UTF8', collate: 'C.UTF-8', ctype: 'C.UTF-8', localeProvider: 'c', icuLocale: null });
+      assert.deepEqual(catalog.database, {
+        name: database,
+        owner: 'postgres',
+        encoding: 'UTF8',
+        collate: 'C.UTF-8',
+        ctype: 'C.UTF-8',
+        localeProvider: 'c',
+        icuLocale: null,
+      });
       assert.equal(String(catalog.server.version), await ask('SHOW server_version_num'));
       assert.equal(catalog.server.systemIdentifier, await ask('SELECT system_identifier FROM pg_control_system()'));
-      assert.equal(new Date(catalog.server.startedAt).getTime(), Number(await ask('SELECT floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)')));
+      assert.equal(
+        new Date(catalog.server.startedAt).getTime(),
+        Number(await ask('SELECT floor(extract(epoch FROM pg_postmaster_start_time()) * 1000)')),
+      );
       assert.deepEqual([catalog.server.isStandby, catalog.server.blockSizeBytes], [false, 8192]);
       assert.deepEqual(JSON.parse(JSON.stringify(catalog)), catalog);
     });
@@ -103,7 +141,10 @@ describe('introspect', () => {
   it('looks types through domains, but not the elements of arrays', async () => {
     await readCatalog(async (catalog) => {
       const columns = find(catalog, 'types').columns.map(({ name }) => name);
-      assert.deepEqual(columns.filter((name) => name === 'dropped' || name === 'twice'), []);
+      assert.deepEqual(
+        columns.filter((name) => name === 'dropped' || name === 'twice'),
+        [],
+      );
       assert.equal(columns.length, 15);
       const seen = columns.map((name) => {
         const { typtype, qualifiedName, isBuiltIn, element } = typeOf(catalog, name);
@@ -132,7 +173,10 @@ describe('introspect', () => {
   it('reads an empty database', async () => {
     await readCatalog(
       async (catalog) => {
-        assert.deepEqual([catalog.relations, catalog.sequences, catalog.materializedViews, catalog.warnings, catalog.largeObjectCount], [[], [], [], [], 0]);
+        assert.deepEqual(
+          [catalog.relations, catalog.sequences, catalog.materializedViews, catalog.warnings, catalog.largeObjectCount],
+          [[], [], [], [], 0],
+        );
       },
       async () => undefined,
     );
@@ -149,7 +193,9 @@ describe('introspect', () => {
         assert.equal(catalog.relations.length, 1203);
         assert.equal(catalog.sequences.length, 1203);
         assert.equal(new Set(catalog.sequences.map(({ oid }) => oid)).size, 1203);
-        const { rows } = await session.query("SELECT count(*) FROM pg_locks JOIN pg_class ON oid = relation WHERE pid = pg_backend_pid() AND relkind = 'S'");
+        const { rows } = await session.query(
+          "SELECT count(*) FROM pg_locks JOIN pg_class ON oid = relation WHERE pid = pg_backend_pid() AND relkind = 'S'",
+        );
         assert.deepEqual(rows, [['0']]);
       });
     });

@@ -15,7 +15,11 @@ import { createSample } from './sample.js';
 
 const whole = { beginBlock: null, endBlock: null };
 
-const withTwoSessions = async (sql: string, run: (leader: QuerySession, other: QuerySession, database: string, cluster: Cluster) => Promise<void>, options?: string): Promise<void> => {
+const withTwoSessions = async (
+  sql: string,
+  run: (leader: QuerySession, other: QuerySession, database: string, cluster: Cluster) => Promise<void>,
+  options?: string,
+): Promise<void> => {
   const cluster = await sharedCluster();
   await withDatabase(
     cluster,
@@ -80,7 +84,9 @@ describe('a snapshot', () => {
             await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
             await worker.query(`SET TRANSACTION SNAPSHOT '${snapshot}'`);
             for (const relation of catalog.relations.filter(({ kind }) => kind === 'r')) {
-              for (const range of relation.condition === null ? [whole, { beginBlock: 0, endBlock: 4294967295 }, { beginBlock: 7, endBlock: null }] : [whole]) {
+              for (const range of relation.condition === null
+                ? [whole, { beginBlock: 0, endBlock: 4294967295 }, { beginBlock: 7, endBlock: null }]
+                : [whole]) {
                 const { lockSql, checkSql, checkExpected, copySql } = toCopyOut(relation, 'text', range, catalog.database.encoding);
                 await worker.query(lockSql);
                 assert.deepEqual((await worker.query(checkSql)).rows, [[checkExpected]], relation.quotedName);
@@ -113,16 +119,23 @@ describe('a snapshot', () => {
   });
 
   it('sees what was committed while it waited for a lock', async () => {
-    await withTwoSessions('CREATE TABLE a (id int); CREATE TABLE t (id int); INSERT INTO t VALUES (1)', async (session, other, database, cluster) => {
-      await other.query('BEGIN; ALTER TABLE t ADD more text; TRUNCATE t; INSERT INTO t VALUES (2), (3)');
-      const leader = createLocalLeader(session);
-      const taking = leader.takeSnapshot();
-      while ((await cluster.psql(database, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")) === '0') await sleep(10);
-      await other.query('COMMIT');
-      const { catalog } = await taking;
-      assert.deepEqual(catalog.relations.find(({ name }) => name === 't')?.columns.map(({ name }) => name), ['id', 'more']);
-      assert.deepEqual((await session.query('SELECT count(*) FROM public.t')).rows, [['2']]);
-    });
+    await withTwoSessions(
+      'CREATE TABLE a (id int); CREATE TABLE t (id int); INSERT INTO t VALUES (1)',
+      async (session, other, database, cluster) => {
+        await other.query('BEGIN; ALTER TABLE t ADD more text; TRUNCATE t; INSERT INTO t VALUES (2), (3)');
+        const leader = createLocalLeader(session);
+        const taking = leader.takeSnapshot();
+        while ((await cluster.psql(database, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")) === '0')
+          await sleep(10);
+        await other.query('COMMIT');
+        const { catalog } = await taking;
+        assert.deepEqual(
+          catalog.relations.find(({ name }) => name === 't')?.columns.map(({ name }) => name),
+          ['id', 'more'],
+        );
+        assert.deepEqual((await session.query('SELECT count(*) FROM public.t')).rows, [['2']]);
+      },
+    );
   });
 
   it('locks what is created between the list and the snapshot', async () => {
@@ -131,7 +144,10 @@ describe('a snapshot', () => {
         if (sql.startsWith('BEGIN')) await other.query('CREATE TABLE late (id int)');
       });
       const { catalog } = await createLocalLeader(late).takeSnapshot();
-      assert.deepEqual(catalog.relations.map(({ name }) => name), ['a', 'late']);
+      assert.deepEqual(
+        catalog.relations.map(({ name }) => name),
+        ['a', 'late'],
+      );
       await rejectsWith(other.query("SET lock_timeout TO '50ms'; DROP TABLE late"), 'lock_not_available', /./);
     });
   });
@@ -185,7 +201,11 @@ describe('a snapshot', () => {
       await other.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
       const pid = (await other.query('SELECT pg_backend_pid()')).rows[0]?.[0];
       const leader = createLocalLeader(session);
-      const error = await rejectsWith(leader.takeSnapshot({ lockTimeoutMs: 100 }), 'lock_not_available', new RegExp(`public\\.t is locked by server process ${pid}`));
+      const error = await rejectsWith(
+        leader.takeSnapshot({ lockTimeoutMs: 100 }),
+        'lock_not_available',
+        new RegExp(`public\\.t is locked by server process ${pid}`),
+      );
       assert.equal(error.details.object, 'public.t');
       await other.query('ROLLBACK');
       await leader.takeSnapshot({ lockTimeoutMs: 100 });
@@ -222,7 +242,8 @@ describe('privileges', () => {
   it('are asked for before any lock, with the statements that grant them', async () => {
     const cluster = await sharedCluster();
     await withDatabase(cluster, async (database) => {
-      const sql = 'CREATE SCHEMA "Closed"; CREATE TABLE "Closed".t (id int); CREATE TABLE plain (id serial); CREATE TABLE "Quoted" (id int); CREATE TABLE guarded (id int)';
+      const sql =
+        'CREATE SCHEMA "Closed"; CREATE TABLE "Closed".t (id int); CREATE TABLE plain (id serial); CREATE TABLE "Quoted" (id int); CREATE TABLE guarded (id int)';
       await cluster.psql(database, `${sql}; ALTER TABLE guarded ENABLE ROW LEVEL SECURITY`);
       await withRole(cluster, database, async (role) => {
         const quoted = quoteIdentifier(role);
@@ -230,11 +251,22 @@ describe('privileges', () => {
         assert.equal(noSchema.hint, `Run: GRANT USAGE ON SCHEMA "Closed" TO ${quoted};`);
         await cluster.psql(database, noSchema.hint?.replace('Run: ', '') ?? '');
 
-        const noTable = await rejectsWith(take(cluster, database, role), 'permission_denied', /may not read "Closed"\.t, public\."Quoted", public\.guarded, public\.plain, public\.plain_id_seq$/);
-        assert.match(noTable.hint ?? '', /^Run: GRANT SELECT ON TABLE "Closed"\.t, .* TO .*; GRANT SELECT ON SEQUENCE public\.plain_id_seq TO .*;$/);
+        const noTable = await rejectsWith(
+          take(cluster, database, role),
+          'permission_denied',
+          /may not read "Closed"\.t, public\."Quoted", public\.guarded, public\.plain, public\.plain_id_seq$/,
+        );
+        assert.match(
+          noTable.hint ?? '',
+          /^Run: GRANT SELECT ON TABLE "Closed"\.t, .* TO .*; GRANT SELECT ON SEQUENCE public\.plain_id_seq TO .*;$/,
+        );
         await cluster.psql(database, noTable.hint?.replace('Run: ', '') ?? '');
 
-        const noRows = await rejectsWith(take(cluster, database, role), 'permission_denied', /row security hides rows of public\.guarded from role/);
+        const noRows = await rejectsWith(
+          take(cluster, database, role),
+          'permission_denied',
+          /row security hides rows of public\.guarded from role/,
+        );
         assert.match(noRows.hint ?? '', /^Run: ALTER ROLE .* BYPASSRLS;/);
         await cluster.psql(database, `ALTER ROLE ${quoted} BYPASSRLS`);
         await take(cluster, database, role);

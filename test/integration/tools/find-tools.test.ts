@@ -33,10 +33,13 @@ describe('findTools', () => {
       await writeFile(join(directory, 'pg_restore'), '#!/bin/sh\necho something else\n', { mode: 0o755 });
       await writeFile(join(directory, 'psql'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
       const found = await findTools({ host: processHost, binDir: directory });
-      assert.deepEqual(found.map(({ name, path, major }) => [name, path, major]), [['pg_dump', join(directory, 'pg_dump'), server.version]]);
+      assert.deepEqual(
+        found.map(({ name, path, major }) => [name, path, major]),
+        [['pg_dump', join(directory, 'pg_dump'), server.version]],
+      );
       await chmod(join(directory, 'psql'), 0o644);
       await mkdir(join(directory, 'sub'));
-      assert.deepEqual((await findTools({ host: processHost, binDir: join(directory, 'psql') })), []);
+      assert.deepEqual(await findTools({ host: processHost, binDir: join(directory, 'psql') }), []);
     });
   });
 });

@@ -28,15 +28,31 @@ describe('runTool', () => {
   });
 
   it('hands the password over in the environment alone, and nothing that leads elsewhere', async () => {
-    const host: ToolHost = { ...processHost, environment: { PATH: '/usr/bin:/bin', PGHOST: 'elsewhere', PGSERVICE: 'other', PGSSLCRL: '/crl', LC_ALL: 'de_DE.UTF-8', GONE: undefined } };
-    const connection: ToolConnection = { info: { host: 'db', port: '5432', user: 'me', database: 'demo', options: {} }, password: 'secret' };
+    const host: ToolHost = {
+      ...processHost,
+      environment: {
+        PATH: '/usr/bin:/bin',
+        PGHOST: 'elsewhere',
+        PGSERVICE: 'other',
+        PGSSLCRL: '/crl',
+        LC_ALL: 'de_DE.UTF-8',
+        GONE: undefined,
+      },
+    };
+    const connection: ToolConnection = {
+      info: { host: 'db', port: '5432', user: 'me', database: 'demo', options: {} },
+      password: 'secret',
+    };
     const { stdout } = await runTool(sh('env', connection), { host });
     const environment = stdout.split('\n').filter((line) => !/^(_|PWD|SHLVL|OLDPWD)=/.test(line));
     assert.deepEqual(environment.sort(), ['', 'LC_ALL=C', 'PATH=/usr/bin:/bin', 'PGPASSWORD=secret', 'PGSSLCRL=/crl']);
   });
 
   it('tells why a tool failed, from its last 64 kB', async () => {
-    assert.equal(await codeOf(runTool(sh('echo "psql: error: no" >&2; exit 3'), options)), 'tool_failed: psql ended with exit status 3 (the test): no');
+    assert.equal(
+      await codeOf(runTool(sh('echo "psql: error: no" >&2; exit 3'), options)),
+      'tool_failed: psql ended with exit status 3 (the test): no',
+    );
     assert.equal(await codeOf(runTool(sh('kill -SEGV $$'), options)), 'tool_failed: psql was ended by SIGSEGV (the test)');
     const chatty = 'head -c 10000000 /dev/zero | tr "\\0" "x" | fold -w 100 >&2; echo >&2; echo "psql: error: at last" >&2; exit 1';
     assert.equal(await codeOf(runTool(sh(chatty), options)), 'tool_failed: psql ended with exit status 1 (the test): at last');
@@ -44,11 +60,17 @@ describe('runTool', () => {
 
   it('says when a tool is not there', async () => {
     const run = sh('');
-    assert.match(await codeOf(runTool({ ...run, tool: { ...run.tool, path: '/no/such/psql' } }, options)), /^tools_missing: \/no\/such\/psql could not be started/);
+    assert.match(
+      await codeOf(runTool({ ...run, tool: { ...run.tool, path: '/no/such/psql' } }, options)),
+      /^tools_missing: \/no\/such\/psql could not be started/,
+    );
   });
 
   it('ends a tool with its children when aborted, even one that does not want to', async () => {
-    for (const [trap, mostMs] of [['', 900], ["trap '' TERM; ", 2000]] as const) {
+    for (const [trap, mostMs] of [
+      ['', 900],
+      ["trap '' TERM; ", 2000],
+    ] as const) {
       const aborting = new AbortController();
       const beginning = Date.now();
       setTimeout(() => aborting.abort(), 100);
@@ -71,7 +93,9 @@ describe('runToolPipe', () => {
     const doubled = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
       for await (const chunk of source) yield Buffer.concat([chunk, chunk]);
     };
-    const warnings = await runToolPipe(sh('printf abc'), doubled, sh('read -r all; echo "psql: warning: got $all" >&2'), options).catch((error: unknown) => error);
+    const warnings = await runToolPipe(sh('printf abc'), doubled, sh('read -r all; echo "psql: warning: got $all" >&2'), options).catch(
+      (error: unknown) => error,
+    );
     // `read` meets the end before a newline and so fails, but sets the variable; the last command decides.
     assert.deepEqual(warnings, ['got abcabc']);
   });
@@ -79,7 +103,10 @@ describe('runToolPipe', () => {
   it('blames the one that failed on its own account', async () => {
     const reader = sh('echo "psql: error: cannot read" >&2; exit 3');
     assert.match(await codeOf(runToolPipe(sh('yes | head -c 10000000'), same, reader, options)), /exit status 3 .*cannot read/);
-    assert.match(await codeOf(runToolPipe(sh('echo half; echo "psql: error: cannot write" >&2; exit 2'), same, sh('cat > /dev/null'), options)), /exit status 2 .*cannot write/);
+    assert.match(
+      await codeOf(runToolPipe(sh('echo half; echo "psql: error: cannot write" >&2; exit 2'), same, sh('cat > /dev/null'), options)),
+      /exit status 2 .*cannot write/,
+    );
   });
 
   it('ends both when aborted', async () => {

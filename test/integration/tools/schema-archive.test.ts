@@ -8,7 +8,14 @@ import { processHost } from '#src/native/host.js';
 import { groupPostData } from '#src/tools/archive-list.js';
 import { type DumpOptions, dumpLargeObjects, dumpSchema } from '#src/tools/dump-schema.js';
 import { chooseTool, findCompanion, findTools } from '#src/tools/find-tools.js';
-import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData, restoreWhole } from '#src/tools/restore-archive.js';
+import {
+  listArchive,
+  type RestoreArchiveOptions,
+  restoreEntries,
+  restorePostData,
+  restorePreData,
+  restoreWhole,
+} from '#src/tools/restore-archive.js';
 import { toToolConnection } from '#src/tools/tool.js';
 import { runChildOrThrow } from '../../support/child.js';
 import type { Cluster } from '../../support/cluster.js';
@@ -54,12 +61,24 @@ const dumpWith = async (scene: Scene, dump: (options: DumpOptions) => Promise<re
   return outPath;
 };
 
-const withTarget = async (scene: Scene, archivePath: string, targetMajor: number, run: (options: RestoreArchiveOptions) => Promise<void>): Promise<void> => {
+const withTarget = async (
+  scene: Scene,
+  archivePath: string,
+  targetMajor: number,
+  run: (options: RestoreArchiveOptions) => Promise<void>,
+): Promise<void> => {
   const { cluster, target } = scene;
   const tools = await findTools({ host, binDir: cluster.binDir });
   const pgRestore = chooseTool(tools, 'pg_restore', cluster.version);
   await withSession(connectionTo(cluster, target), (session) =>
-    run({ host, pgRestore, psql: findCompanion(tools, pgRestore, 'psql'), connection: toToolConnection(session), targetMajor, archivePath }),
+    run({
+      host,
+      pgRestore,
+      psql: findCompanion(tools, pgRestore, 'psql'),
+      connection: toToolConnection(session),
+      targetMajor,
+      archivePath,
+    }),
   );
 };
 
@@ -71,7 +90,10 @@ const describeSchema = async (cluster: Cluster, database: string): Promise<strin
 };
 
 const largeObjects = (cluster: Cluster, database: string): Promise<string> =>
-  cluster.psql(database, `SELECT m.oid, pg_get_userbyid(lomowner), lomacl, obj_description(m.oid, 'pg_largeobject'), encode(lo_get(m.oid), 'escape') FROM pg_largeobject_metadata m ORDER BY 1`);
+  cluster.psql(
+    database,
+    `SELECT m.oid, pg_get_userbyid(lomowner), lomacl, obj_description(m.oid, 'pg_largeobject'), encode(lo_get(m.oid), 'escape') FROM pg_largeobject_metadata m ORDER BY 1`,
+  );
 
 const indexedSql = `
 CREATE TABLE large (id int PRIMARY KEY, v text CONSTRAINT "odd; name" UNIQUE, w int);
@@ -99,7 +121,10 @@ describe('a schema archive', () => {
         });
         // pg_dump omits what belongs to an extension; only the sample's own tampering with citext is lost.
         const untampered = (text: string): string => text.replace(/^.*\bext\b.*$/gm, '').replace(/\n+/g, '\n');
-        assert.equal(untampered(await describeSchema(scene.cluster, scene.target)), untampered(await describeSchema(scene.cluster, scene.source)));
+        assert.equal(
+          untampered(await describeSchema(scene.cluster, scene.target)),
+          untampered(await describeSchema(scene.cluster, scene.source)),
+        );
       });
     });
 
@@ -107,11 +132,17 @@ describe('a schema archive', () => {
       await withScene(indexedSql, async (scene) => {
         const { cluster, source, target, directory } = scene;
         const archive = await dumpWith(scene, dumpSchema);
-        const oids = (await cluster.psql(source, "SELECT oid FROM pg_class WHERE relname IN ('large', 'tree_1') ORDER BY relname")).split('\n').map(Number);
+        const oids = (await cluster.psql(source, "SELECT oid FROM pg_class WHERE relname IN ('large', 'tree_1') ORDER BY relname"))
+          .split('\n')
+          .map(Number);
         await withTarget(scene, archive, way === 'psql' ? cluster.version - 1 : cluster.version, async (options) => {
           const { byRelation, rest } = groupPostData(await listArchive(options), oids);
           await restorePreData(options);
-          const countIndexes = (): Promise<string> => cluster.psql(target, "SELECT string_agg(indrelid::regclass || ' ' || n, ', ' ORDER BY 1) FROM (SELECT indrelid, count(*) n FROM pg_index WHERE indrelid >= 16384 GROUP BY 1) x WHERE indrelid::regclass::text NOT LIKE 'pg_%'");
+          const countIndexes = (): Promise<string> =>
+            cluster.psql(
+              target,
+              "SELECT string_agg(indrelid::regclass || ' ' || n, ', ' ORDER BY 1) FROM (SELECT indrelid, count(*) n FROM pg_index WHERE indrelid >= 16384 GROUP BY 1) x WHERE indrelid::regclass::text NOT LIKE 'pg_%'",
+            );
           assert.equal(await countIndexes(), '');
           for (const [oid, entries] of byRelation) {
             await restoreEntries(options, { entries, jobs: 2, what: `indexes of ${oid}`, listPath: join(directory, `list-${oid}`) });
@@ -138,7 +169,11 @@ describe('a schema archive', () => {
       const archive = await dumpWith(scene, dumpSchema);
       for (const major of [scene.cluster.version, scene.cluster.version - 1]) {
         await withTarget(scene, archive, major, (options) =>
-          assert.rejects(restorePreData(options), (error) => error instanceof DbbackupError && error.code === 'tool_failed' && error.message.includes('relation "t" already exists')),
+          assert.rejects(
+            restorePreData(options),
+            (error) =>
+              error instanceof DbbackupError && error.code === 'tool_failed' && error.message.includes('relation "t" already exists'),
+          ),
         );
       }
     });
@@ -151,7 +186,7 @@ describe('a schema archive', () => {
         const waiting: Promise<unknown>[] = [];
         const behind = (more: Partial<DumpOptions>) => async (options: DumpOptions) => {
           waiting.push(other.query('TRUNCATE t'));
-          while ((await cluster.psql(source, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")) === '0') continue;
+          while ((await cluster.psql(source, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass")) === '0');
           return dumpSchema({ ...options, ...more });
         };
         const fails = (code: string, more: Partial<DumpOptions>) =>
@@ -181,7 +216,12 @@ describe('an archive of large objects', () => {
           const archive = await dumpWith(scene, dumpLargeObjects);
           await withTarget(scene, archive, cluster.version - older, async (options) => {
             const lines = (await listArchive(options)).map(({ line }) => line);
-            assert.deepEqual(lines.filter((line) => !/ (BLOB|BLOBS|BLOB METADATA|ENCODING|STDSTRINGS|SEARCHPATH|DATABASE) - | - LARGE OBJECTS? /.test(line)), []);
+            assert.deepEqual(
+              lines.filter(
+                (line) => !/ (BLOB|BLOBS|BLOB METADATA|ENCODING|STDSTRINGS|SEARCHPATH|DATABASE) - | - LARGE OBJECTS? /.test(line),
+              ),
+              [],
+            );
             assert.deepEqual(await restoreWhole(options, 'large objects'), []);
           });
           assert.equal(await largeObjects(cluster, scene.target), await largeObjects(cluster, scene.source));

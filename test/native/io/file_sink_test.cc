@@ -2,9 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +10,7 @@
 #include <optional>
 
 #include "support/errors.h"
+#include "support/full_disk.h"
 #include "support/random.h"
 #include "support/temporary_directory.h"
 
@@ -22,44 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-
-/// Limits the size of files this process may write, as a full disk does.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    old_handler_ = ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{bytes, old_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    ::signal(SIGXFSZ, old_handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit old_{};
-  void (*old_handler_)(int) = nullptr;
-};
-
-/// A file system of its own, of a few megabytes.
-class SmallFileSystem {
- public:
-  SmallFileSystem() { is_mounted_ = ::mount("none", directory_.path().c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=3m,mode=0777") == 0; }
-  ~SmallFileSystem() {
-    if (is_mounted_) ::umount2(directory_.path().c_str(), MNT_DETACH);
-  }
-  SmallFileSystem(const SmallFileSystem&) = delete;
-  SmallFileSystem& operator=(const SmallFileSystem&) = delete;
-  bool is_mounted() const noexcept { return is_mounted_; }
-  const TemporaryDirectory& directory() const noexcept { return directory_; }
-
- private:
-  TemporaryDirectory directory_;
-  bool is_mounted_ = false;
-};
 
 class FileSinkTest : public testing::TestWithParam<bool> {
  protected:
@@ -155,7 +115,7 @@ TEST_P(FileSinkTest, NamesAMissingOrForbiddenDirectory) {
 TEST_P(FileSinkTest, ADirectoryThatCannotBeSyncedLeavesNothing) {
   // Written into, but not opened: the file gets its name before that shows.
   const TemporaryDirectory directory;
-  fs::permissions(directory.path(), fs::perms::owner_write | fs::perms::owner_exec | fs::perms::others_write | fs::perms::others_exec);
+  fs::permissions(directory.path(), fs::perms{0333});
   {
     const AsOrdinaryUser user;
     FileSink sink(directory.file("f"), is_direct(), buffer_);

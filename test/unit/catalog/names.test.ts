@@ -5,7 +5,9 @@ import { displayName, isAscii, toClientEncoding, toLiteral } from '#src/catalog/
 
 /** Reads `U&"…"` and `U&'…'` back as PostgreSQL does (manual, 4.1.1 and 4.1.2.3). */
 const unescape = (text: string): string =>
-  text.replace(/\\(?:\\|\+([0-9a-f]{6})|([0-9a-f]{4}))/g, (whole, long?: string, short?: string) => (whole === '\\\\' ? '\\' : String.fromCodePoint(Number.parseInt(long ?? short ?? '', 16))));
+  text.replace(/\\(?:\\|\+([0-9a-f]{6})|([0-9a-f]{4}))/g, (whole, long?: string, short?: string) =>
+    whole === '\\\\' ? '\\' : String.fromCodePoint(Number.parseInt(long ?? short ?? '', 16)),
+  );
 
 describe('displayName', () => {
   it('keeps a name on one line', () => {
@@ -27,7 +29,10 @@ describe('toClientEncoding', () => {
         const escaped = toClientEncoding(`plain.${quoted.join(', ')}`, 'LATIN1');
         assert.ok(isAscii(escaped));
         const parts = escaped.match(/(?:U&)?"(?:[^"]|"")*"/g) ?? [];
-        assert.deepEqual(parts.map((part) => (part.startsWith('U&') ? unescape(part.slice(2)) : part)), quoted);
+        assert.deepEqual(
+          parts.map((part) => (part.startsWith('U&') ? unescape(part.slice(2)) : part)),
+          quoted,
+        );
       }),
     );
   });

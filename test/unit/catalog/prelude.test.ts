@@ -11,6 +11,9 @@ describe('prelude', () => {
   });
 
   it('refuses what is no encoding', () => {
-    assert.throws(() => prelude("UTF8'; DROP TABLE t; --"), (error) => error instanceof DbbackupError && error.code === 'internal');
+    assert.throws(
+      () => prelude("UTF8'; DROP TABLE t; --"),
+      (error) => error instanceof DbbackupError && error.code === 'internal',
+    );
   });
 });

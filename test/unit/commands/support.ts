@@ -16,8 +16,6 @@ export const createRelation = (oid: number, name: string, rawBytes: number): Man
   snapshot: 1,
   columns: ['id'],
   condition: null,
-  indexNames: [],
-  constraintNames: [],
   format: 'binary',
   formatReason: 'all types are safe',
   readMethod: 'whole',

@@ -16,9 +16,16 @@ const only = (relation: Relation, chosen: Partial<BackupPlanOptions> = {}, facts
 
 /** Every relation's chunks, in order of their ranges. */
 const chunksOf = (plan: BackupPlan, relation: number) =>
-  plan.tasks.flatMap(({ chunks }) => chunks.filter((chunk) => chunk.relation === relation)).sort((a, b) => (a.beginBlock ?? 0) - (b.beginBlock ?? 0));
+  plan.tasks
+    .flatMap(({ chunks }) => chunks.filter((chunk) => chunk.relation === relation))
+    .sort((a, b) => (a.beginBlock ?? 0) - (b.beginBlock ?? 0));
 
-const sizes = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 64 * kib }), fc.integer({ min: 0, max: 32 * mib }), fc.integer({ min: 0, max: 8 * gib }));
+const sizes = fc.oneof(
+  fc.constant(0),
+  fc.integer({ min: 0, max: 64 * kib }),
+  fc.integer({ min: 0, max: 32 * mib }),
+  fc.integer({ min: 0, max: 8 * gib }),
+);
 const relations = fc.array(
   fc
     .record({
@@ -35,7 +42,11 @@ const relations = fc.array(
 const catalogs = fc
   .tuple(relations, fc.constantFrom(130010, 140000, 180006), fc.boolean())
   .map(([list, version, isStandby]) => makeCatalog(list, { version, isStandby }));
-const choices = fc.record({ jobs: fc.integer({ min: 1, max: 64 }), chunkSizeBytes: fc.integer({ min: 32 * mib, max: 4 * gib }), format: fc.constantFrom('auto' as const, 'binary' as const, 'text' as const) });
+const choices = fc.record({
+  jobs: fc.integer({ min: 1, max: 64 }),
+  chunkSizeBytes: fc.integer({ min: 32 * mib, max: 4 * gib }),
+  format: fc.constantFrom('auto' as const, 'binary' as const, 'text' as const),
+});
 
 describe('planBackup', () => {
   it('reads every row exactly once', () => {
@@ -66,11 +77,17 @@ describe('planBackup', () => {
         const plan = planBackup(catalog, chosen);
         assert.deepEqual(planBackup(JSON.parse(JSON.stringify(catalog)), chosen), plan);
         assert.deepEqual(JSON.parse(JSON.stringify(plan)), plan);
-        assert.deepEqual(plan.tasks.map(({ taskId }) => taskId), plan.tasks.map((_, index) => index + 1));
+        assert.deepEqual(
+          plan.tasks.map(({ taskId }) => taskId),
+          plan.tasks.map((_, index) => index + 1),
+        );
         for (const [index, task] of plan.tasks.entries()) {
           assert.ok(task.estimatedRawBytes <= (plan.tasks[index - 1]?.estimatedRawBytes ?? Number.POSITIVE_INFINITY));
           assert.ok(task.chunks.length >= 1 && task.chunks.length <= 500);
-          assert.equal(task.estimatedRawBytes, task.chunks.reduce((sum, chunk) => sum + chunk.estimatedRawBytes, 0));
+          assert.equal(
+            task.estimatedRawBytes,
+            task.chunks.reduce((sum, chunk) => sum + chunk.estimatedRawBytes, 0),
+          );
           if (task.chunks.length === 1) continue;
           assert.ok(task.estimatedRawBytes <= 64 * mib);
           for (const chunk of task.chunks) assert.equal(plan.relations[chunk.relation]?.readMethod, 'whole');
@@ -88,7 +105,9 @@ describe('planBackup', () => {
           for (const chunk of chunksOf(plan, index)) {
             const blocks = (chunk.endBlock ?? Number.POSITIVE_INFINITY) - (chunk.beginBlock ?? 0);
             // One block more than the average is the price of whole blocks.
-            assert.ok(blocks === 1 || chunk.endBlock === null || chunk.estimatedRawBytes <= chosen.chunkSizeBytes * (1 + 1 / (blocks - 1)) + 1);
+            assert.ok(
+              blocks === 1 || chunk.endBlock === null || chunk.estimatedRawBytes <= chosen.chunkSizeBytes * (1 + 1 / (blocks - 1)) + 1,
+            );
           }
         }
       }),
@@ -104,11 +123,14 @@ describe('planBackup', () => {
 
   it('splits few blocks with much TOAST down to single blocks', () => {
     const plan = only(makeRelation({ name: 'documents', heapBytes: 3 * 8192, toastBytes: 50 * gib }));
-    assert.deepEqual(chunksOf(plan, 0).map(({ name }) => name), [
-      'public.documents chunk 1/3 (ctid blocks 0 to 0)',
-      'public.documents chunk 2/3 (ctid blocks 1 to 1)',
-      'public.documents chunk 3/3 (ctid blocks from 2)',
-    ]);
+    assert.deepEqual(
+      chunksOf(plan, 0).map(({ name }) => name),
+      [
+        'public.documents chunk 1/3 (ctid blocks 0 to 0)',
+        'public.documents chunk 2/3 (ctid blocks 1 to 1)',
+        'public.documents chunk 3/3 (ctid blocks from 2)',
+      ],
+    );
     assert.equal(plan.relations[0]?.readReason, 'larger than a chunk: 3 ranges of 3 blocks');
     assert.equal(only(makeRelation({ heapBytes: 8192, toastBytes: 50 * gib })).relations[0]?.readReason, 'all rows are in one block');
   });
@@ -126,7 +148,10 @@ describe('planBackup', () => {
     const reasonOf = (plan: BackupPlan): string | undefined => plan.relations[0]?.readReason;
     assert.equal(reasonOf(only(makeRelation({ ...large, accessMethod: 'columnar' }))), 'access method columnar has no TID ranges');
     assert.equal(reasonOf(only(makeRelation(large), {}, { version: 130023 })), 'servers before 14 read the whole table for each TID range');
-    assert.equal(reasonOf(only(makeRelation({ ...large, condition: 'WHERE true' }))), 'only rows that meet the condition of its extension are saved');
+    assert.equal(
+      reasonOf(only(makeRelation({ ...large, condition: 'WHERE true' }))),
+      'only rows that meet the condition of its extension are saved',
+    );
     assert.equal(only(makeRelation({ ...large, condition: '' })).relations[0]?.readMethod, 'ctid-ranges');
     assert.equal(reasonOf(only(makeRelation({ heapBytes: 8192 }))), 'smaller than a chunk');
   });
@@ -142,18 +167,34 @@ describe('planBackup', () => {
     const plan = planBackup(makeCatalog(Array.from({ length: 300 }, () => makeRelation({ heapBytes: 48 * kib }))), options);
     assert.ok(plan.tasks.length >= 8 && plan.tasks.length <= 16, String(plan.tasks.length));
     const tiny = planBackup(makeCatalog(Array.from({ length: 3 }, () => makeRelation())), options);
-    assert.deepEqual(tiny.tasks.map(({ chunks }) => chunks.length), [3]);
+    assert.deepEqual(
+      tiny.tasks.map(({ chunks }) => chunks.length),
+      [3],
+    );
     const many = planBackup(makeCatalog(Array.from({ length: 20_000 }, () => makeRelation())), options);
-    assert.deepEqual(many.tasks.map(({ chunks }) => chunks.length), Array.from({ length: 40 }, () => 500));
+    assert.deepEqual(
+      many.tasks.map(({ chunks }) => chunks.length),
+      Array.from({ length: 40 }, () => 500),
+    );
   });
 
   it('names nothing that has no rows, and skips unlogged tables of a standby aloud', () => {
-    const list = [makeRelation({ kind: 'p', accessMethod: null, fileNode: 0 }), makeRelation({ name: 'fleeting', isUnlogged: true }), makeRelation({ name: 'kept' })];
+    const list = [
+      makeRelation({ kind: 'p', accessMethod: null, fileNode: 0 }),
+      makeRelation({ name: 'fleeting', isUnlogged: true }),
+      makeRelation({ name: 'kept' }),
+    ];
     const primary = planBackup(makeCatalog(list), options);
     assert.deepEqual([primary.relations.map(({ name }) => name), primary.skipped], [['fleeting', 'kept'], []]);
     const standby = planBackup(makeCatalog(list, { isStandby: true }), options);
-    assert.deepEqual(standby.relations.map(({ name }) => name), ['kept']);
-    assert.deepEqual(standby.skipped.map(({ name, reason }) => [name, reason]), [['fleeting', 'unlogged tables have no rows on a standby']]);
+    assert.deepEqual(
+      standby.relations.map(({ name }) => name),
+      ['kept'],
+    );
+    assert.deepEqual(
+      standby.skipped.map(({ name, reason }) => [name, reason]),
+      [['fleeting', 'unlogged tables have no rows on a standby']],
+    );
     assert.deepEqual(planBackup(makeCatalog([]), options), { relations: [], skipped: [], tasks: [], estimatedRawBytes: 0 });
   });
 

@@ -7,7 +7,9 @@ const maxBlocks = 2 ** 32 - 1;
 
 describe('splitBlocks', () => {
   it('covers every block exactly once, in equal lengths, with the last range open', () => {
-    const sizes = fc.integer({ min: 1, max: maxBlocks }).chain((blocks) => fc.tuple(fc.constant(blocks), fc.integer({ min: 1, max: Math.min(blocks, 500) })));
+    const sizes = fc
+      .integer({ min: 1, max: maxBlocks })
+      .chain((blocks) => fc.tuple(fc.constant(blocks), fc.integer({ min: 1, max: Math.min(blocks, 500) })));
     fc.assert(
       fc.property(sizes, ([blocks, count]) => {
         const ranges = splitBlocks(blocks, count);
@@ -20,7 +22,10 @@ describe('splitBlocks', () => {
         });
         assert.ok(lengths.every((length) => Number.isSafeInteger(length) && length >= 1));
         assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1);
-        assert.deepEqual(lengths, [...lengths].sort((a, b) => b - a));
+        assert.deepEqual(
+          lengths,
+          [...lengths].sort((a, b) => b - a),
+        );
       }),
     );
   });
@@ -28,7 +33,10 @@ describe('splitBlocks', () => {
   it('is exact at the largest relation PostgreSQL knows', () => {
     const ranges = splitBlocks(maxBlocks, 200_000);
     assert.equal(ranges.at(-1)?.begin, maxBlocks - Math.floor(maxBlocks / 200_000));
-    assert.equal(ranges.reduce((sum, { begin, end }) => sum + ((end ?? maxBlocks) - begin), 0), maxBlocks);
+    assert.equal(
+      ranges.reduce((sum, { begin, end }) => sum + ((end ?? maxBlocks) - begin), 0),
+      maxBlocks,
+    );
   });
 });
 
@@ -47,7 +55,10 @@ describe('countRanges', () => {
 
 describe('countBlocks', () => {
   it('counts a torn last block', () => {
-    assert.deepEqual([0, 1, 8192, 8193].map((size) => countBlocks(size, 8192)), [0, 1, 1, 2]);
+    assert.deepEqual(
+      [0, 1, 8192, 8193].map((size) => countBlocks(size, 8192)),
+      [0, 1, 1, 2],
+    );
     assert.equal(countBlocks(maxBlocks * 32768, 32768), maxBlocks);
   });
 });

@@ -5,12 +5,50 @@ import { chooseFormat } from '#src/planner/format-choice.js';
 import { builtIn, column, ownType } from './fixtures.js';
 
 const array = (element: Column['type'], isBuiltIn = true): Column['type'] =>
-  isBuiltIn ? builtIn(`_${element.qualifiedName.split('.')[1]}`, { element }) : ownType(`_${element.qualifiedName.split('.')[1]}`, { element });
+  isBuiltIn
+    ? builtIn(`_${element.qualifiedName.split('.')[1]}`, { element })
+    : ownType(`_${element.qualifiedName.split('.')[1]}`, { element });
 
 const safe: readonly Column['type'][] = [
-  ...['bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'money', 'text', 'varchar', 'bpchar', 'char', 'name', 'bytea', 'uuid'].map((name) => builtIn(name)),
-  ...['date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'inet', 'cidr', 'macaddr', 'macaddr8'].map((name) => builtIn(name)),
-  ...['bit', 'varbit', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle', 'tsvector', 'tsquery', 'pg_lsn', 'oid', 'xid', 'xid8', 'cid', 'tid'].map((name) => builtIn(name)),
+  ...[
+    'bool',
+    'int2',
+    'int4',
+    'int8',
+    'float4',
+    'float8',
+    'numeric',
+    'money',
+    'text',
+    'varchar',
+    'bpchar',
+    'char',
+    'name',
+    'bytea',
+    'uuid',
+  ].map((name) => builtIn(name)),
+  ...['date', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'inet', 'cidr', 'macaddr', 'macaddr8'].map(
+    (name) => builtIn(name),
+  ),
+  ...[
+    'bit',
+    'varbit',
+    'point',
+    'line',
+    'lseg',
+    'box',
+    'path',
+    'polygon',
+    'circle',
+    'tsvector',
+    'tsquery',
+    'pg_lsn',
+    'oid',
+    'xid',
+    'xid8',
+    'cid',
+    'tid',
+  ].map((name) => builtIn(name)),
   array(builtIn('int8')),
   array(builtIn('tstzrange', { typtype: 'r', element: builtIn('timestamptz') })),
   ownType('mood', { typtype: 'e' }),
@@ -20,7 +58,19 @@ const safe: readonly Column['type'][] = [
 ];
 
 const unsafe: readonly Column['type'][] = [
-  ...['regclass', 'regproc', 'regprocedure', 'regoper', 'regtype', 'regrole', 'regnamespace', 'regconfig', 'xml', 'aclitem', 'pg_node_tree'].map((name) => builtIn(name)),
+  ...[
+    'regclass',
+    'regproc',
+    'regprocedure',
+    'regoper',
+    'regtype',
+    'regrole',
+    'regnamespace',
+    'regconfig',
+    'xml',
+    'aclitem',
+    'pg_node_tree',
+  ].map((name) => builtIn(name)),
   builtIn('pg_class', { typtype: 'c' }),
   builtIn('anyarray', { typtype: 'p' }),
   ownType('pair', { typtype: 'c' }),
@@ -39,7 +89,8 @@ const unsafe: readonly Column['type'][] = [
 
 describe('chooseFormat', () => {
   it('takes binary for every type on the list when asked to', () => {
-    for (const type of safe) assert.deepEqual(chooseFormat([column('c', type)], 'binary'), { format: 'binary', reason: 'asked for' }, type.qualifiedName);
+    for (const type of safe)
+      assert.deepEqual(chooseFormat([column('c', type)], 'binary'), { format: 'binary', reason: 'asked for' }, type.qualifiedName);
   });
 
   it('never takes binary for any other type, and names the column', () => {
@@ -47,26 +98,42 @@ describe('chooseFormat', () => {
       for (const wanted of ['binary', 'auto'] as const) {
         const { format, reason } = chooseFormat([column('payload', builtIn('bytea')), column('odd\n"name', type)], wanted);
         assert.equal(format, 'text', type.qualifiedName);
-        assert.match(reason, /^column "odd\\n\\"name" is (?:an array of )?(?:public|pg_catalog)\.\S+, which binary COPY cannot carry safely$/);
+        assert.match(
+          reason,
+          /^column "odd\\n\\"name" is (?:an array of )?(?:public|pg_catalog)\.\S+, which binary COPY cannot carry safely$/,
+        );
       }
     }
-    assert.equal(chooseFormat([column('kind', builtIn('regclass'))], 'auto').reason, 'column "kind" is pg_catalog.regclass, which binary COPY cannot carry safely');
+    assert.equal(
+      chooseFormat([column('kind', builtIn('regclass'))], 'auto').reason,
+      'column "kind" is pg_catalog.regclass, which binary COPY cannot carry safely',
+    );
   });
 
   it('takes text whenever asked to', () => {
-    for (const type of [...safe, ...unsafe]) assert.deepEqual(chooseFormat([column('c', type)], 'text'), { format: 'text', reason: 'asked for' });
+    for (const type of [...safe, ...unsafe])
+      assert.deepEqual(chooseFormat([column('c', type)], 'text'), { format: 'text', reason: 'asked for' });
   });
 
   it('weighs columns', () => {
     const choose = (...names: readonly string[]): string => {
-      const { format, reason } = chooseFormat(names.map((name, index) => column(`c${index}`, builtIn(name))), 'auto');
+      const { format, reason } = chooseFormat(
+        names.map((name, index) => column(`c${index}`, builtIn(name))),
+        'auto',
+      );
       return `${format}: ${reason}`;
     };
     assert.equal(choose('int8', 'bytea'), 'binary: column "c1" (pg_catalog.bytea) gains from binary');
     assert.equal(choose('int8', 'timestamptz', 'uuid'), 'binary: column "c2" (pg_catalog.uuid) and 1 more gain from binary');
     assert.equal(choose('int4', 'text', 'varchar'), 'text: no column gains from binary');
-    assert.equal(choose('timestamptz', 'text', 'text', 'int4'), 'text: column "c0" (pg_catalog.timestamptz) would gain from binary, but the others lose as much');
+    assert.equal(
+      choose('timestamptz', 'text', 'text', 'int4'),
+      'text: column "c0" (pg_catalog.timestamptz) would gain from binary, but the others lose as much',
+    );
     assert.equal(choose(), 'text: no columns');
-    assert.equal(chooseFormat([column('ids', array(builtIn('int8')))], 'auto').reason, 'column "ids" (an array of pg_catalog.int8) gains from binary');
+    assert.equal(
+      chooseFormat([column('ids', array(builtIn('int8')))], 'auto').reason,
+      'column "ids" (an array of pg_catalog.int8) gains from binary',
+    );
   });
 });

@@ -19,7 +19,10 @@ describe('planRestore', () => {
         const wanted = given.flatMap(({ segments }, relation) => segments.map((_, segment) => `${relation}/${segment}`));
         const planned = plan.tasks.flatMap(({ segments }) => segments.map(({ relation, segment }) => `${relation}/${segment}`));
         assert.deepEqual(planned.sort(), wanted.sort());
-        assert.deepEqual(plan.tasks.map(({ taskId }) => taskId), plan.tasks.map((_, index) => index + 1));
+        assert.deepEqual(
+          plan.tasks.map(({ taskId }) => taskId),
+          plan.tasks.map((_, index) => index + 1),
+        );
         for (const [index, task] of plan.tasks.entries()) {
           assert.ok(task.estimatedRawBytes <= (plan.tasks[index - 1]?.estimatedRawBytes ?? Number.POSITIVE_INFINITY));
           const files = task.segments.map(({ relation, segment }) => given[relation]?.segments[segment]?.file);
@@ -39,7 +42,11 @@ describe('planRestore', () => {
         assert.deepEqual(plan.largeRelations.map(({ relation }) => relation).sort(), large.sort());
         for (const { relation, taskIds } of plan.largeRelations) {
           assert.equal(taskIds.length, given[relation]?.segments.length);
-          for (const taskId of taskIds) assert.deepEqual(plan.tasks[taskId - 1]?.segments.map((ref) => ref.relation), [relation]);
+          for (const taskId of taskIds)
+            assert.deepEqual(
+              plan.tasks[taskId - 1]?.segments.map((ref) => ref.relation),
+              [relation],
+            );
         }
       }),
     );
@@ -48,7 +55,10 @@ describe('planRestore', () => {
   it('loads the relations of a packed file together, in its order', () => {
     const packed = Array.from({ length: 12 }, (_, index) => ({ segments: [{ file: 3, offset: (11 - index) * 100, rawBytes: 90 }] }));
     const plan = planRestore([{ segments: [{ file: 0, offset: 0, rawBytes: 100 * mib }] }, ...packed], { jobs: 2 });
-    assert.deepEqual(plan.tasks.map(({ segments }) => segments.map(({ relation }) => relation)), [[0], [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]]);
+    assert.deepEqual(
+      plan.tasks.map(({ segments }) => segments.map(({ relation }) => relation)),
+      [[0], [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]],
+    );
     assert.deepEqual(plan.largeRelations, [{ relation: 0, taskIds: [1] }]);
     assert.equal(plan.estimatedRawBytes, 100 * mib + 12 * 90);
   });

@@ -43,10 +43,37 @@ describe('parseArchiveList', () => {
   it('reads entries, types and dependencies, whatever the names hold', () => {
     const entries = parseArchiveList(list);
     assert.equal(entries.length, 16);
-    assert.deepEqual(entries.find(({ dumpId }) => dumpId === 3313), { dumpId: 3313, catalogOid: 1259, oid: 16396, type: 'INDEX', dependencies: [215], line: '3313; 1259 16396 INDEX public i  x; y postgres' });
+    assert.deepEqual(
+      entries.find(({ dumpId }) => dumpId === 3313),
+      {
+        dumpId: 3313,
+        catalogOid: 1259,
+        oid: 16396,
+        type: 'INDEX',
+        dependencies: [215],
+        line: '3313; 1259 16396 INDEX public i  x; y postgres',
+      },
+    );
     assert.deepEqual(entries.find(({ dumpId }) => dumpId === 3323)?.dependencies, [220, 220, 3320]);
     const types = entries.map(({ type }) => type);
-    assert.deepEqual(types, ['', '', 'TABLE', '', 'TABLE', 'TABLE', 'TABLE ATTACH', 'CONSTRAINT', 'CONSTRAINT', 'CONSTRAINT', 'INDEX', 'INDEX', 'INDEX ATTACH', 'FK CONSTRAINT', 'CHECK CONSTRAINT', '']);
+    assert.deepEqual(types, [
+      '',
+      '',
+      'TABLE',
+      '',
+      'TABLE',
+      'TABLE',
+      'TABLE ATTACH',
+      'CONSTRAINT',
+      'CONSTRAINT',
+      'CONSTRAINT',
+      'INDEX',
+      'INDEX',
+      'INDEX ATTACH',
+      'FK CONSTRAINT',
+      'CHECK CONSTRAINT',
+      '',
+    ]);
   });
 });
 
@@ -54,12 +81,18 @@ describe('groupPostData', () => {
   it('gives a relation its own indexes and constraints, and the rest in the archive’s order', () => {
     const entries = parseArchiveList(list);
     const { byRelation, rest } = groupPostData(entries, [16389, 16552, 99]);
-    assert.deepEqual([...byRelation].map(([oid, own]) => [oid, own.map(({ dumpId }) => dumpId)]), [
-      [16552, [3323, 3321]],
-      [16389, [3315, 3313]],
-    ]);
+    assert.deepEqual(
+      [...byRelation].map(([oid, own]) => [oid, own.map(({ dumpId }) => dumpId)]),
+      [
+        [16552, [3323, 3321]],
+        [16389, [3315, 3313]],
+      ],
+    );
     const own = new Set([...byRelation.values()].flat());
-    assert.deepEqual(rest, entries.filter((entry) => !own.has(entry)));
+    assert.deepEqual(
+      rest,
+      entries.filter((entry) => !own.has(entry)),
+    );
     assert.deepEqual(groupPostData(entries, []).rest, entries);
   });
 });

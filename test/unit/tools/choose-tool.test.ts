@@ -4,7 +4,12 @@ import { DbbackupError } from '#src/core/errors.js';
 import { chooseTool, findCompanion, parseVersion, toMajor } from '#src/tools/find-tools.js';
 import type { Tool, ToolName } from '#src/tools/tool.js';
 
-const tool = (major: number, name: ToolName = 'pg_dump', directory = `/usr/lib/postgresql/${major}/bin`): Tool => ({ name, path: `${directory}/${name}`, major, version: `${major}.1` });
+const tool = (major: number, name: ToolName = 'pg_dump', directory = `/usr/lib/postgresql/${major}/bin`): Tool => ({
+  name,
+  path: `${directory}/${name}`,
+  major,
+  version: `${major}.1`,
+});
 
 describe('chooseTool', () => {
   it('takes the wanted version, else the nearest newer one', () => {
@@ -26,7 +31,10 @@ describe('chooseTool', () => {
     };
     assert.deepEqual([failure([]).code, failure([]).message], ['tools_missing', 'pg_dump was not found']);
     const old = failure([tool(14), tool(15)]);
-    assert.deepEqual([old.code, old.message], ['tools_too_old', '/usr/lib/postgresql/15/bin/pg_dump is version 15.1, but version 17 is needed']);
+    assert.deepEqual(
+      [old.code, old.message],
+      ['tools_too_old', '/usr/lib/postgresql/15/bin/pg_dump is version 15.1, but version 17 is needed'],
+    );
     assert.match(old.hint ?? '', /postgresql-client-17 .*--pg-bin-dir/);
   });
 });
@@ -43,7 +51,12 @@ describe('findCompanion', () => {
 describe('parseVersion', () => {
   it('reads what PostgreSQL’s programs say, and nothing else', () => {
     const read = (text: string) => parseVersion('pg_dump', '/x', text);
-    assert.deepEqual(read('pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n'), { name: 'pg_dump', path: '/x', version: '15.18', major: 15 });
+    assert.deepEqual(read('pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n'), {
+      name: 'pg_dump',
+      path: '/x',
+      version: '15.18',
+      major: 15,
+    });
     assert.deepEqual([read('pg_dump (PostgreSQL) 19rc1')?.major, read('pg_dump (PostgreSQL) 18devel')?.version], [19, '18devel']);
     assert.deepEqual([read('pg_restore (PostgreSQL) 15.18'), read('pg_dump (EnterpriseDB) 15'), read('')], [null, null, null]);
     assert.equal(toMajor(150018), 15);

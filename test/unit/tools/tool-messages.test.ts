@@ -7,7 +7,11 @@ import { findWarnings } from '#src/tools/tool-warnings.js';
 const tool: Tool = { name: 'pg_restore', path: '/usr/bin/pg_restore', major: 17, version: '17.2' };
 
 const fail = (stderr: string, status: number | null = 1) =>
-  describeToolFailure({ tool, args: [], connection: null, object: 'definitions of demo' }, { status, signal: status === null ? 'SIGSEGV' : null }, stderr);
+  describeToolFailure(
+    { tool, args: [], connection: null, object: 'definitions of demo' },
+    { status, signal: status === null ? 'SIGSEGV' : null },
+    stderr,
+  );
 
 describe('findWarnings', () => {
   it('finds the tool’s warnings with their details, and the server’s', () => {
@@ -32,7 +36,9 @@ describe('findWarnings', () => {
 
 describe('describeToolFailure', () => {
   it('tells the first error, and the last lines as detail', () => {
-    const error = fail('pg_restore: while PROCESSING TOC:\npg_restore: error: could not execute query: ERROR:  no\nCommand was: CREATE password \'top\';\n');
+    const error = fail(
+      "pg_restore: while PROCESSING TOC:\npg_restore: error: could not execute query: ERROR:  no\nCommand was: CREATE password 'top';\n",
+    );
     assert.equal(error.code, 'tool_failed');
     assert.equal(error.message, 'pg_restore ended with exit status 1 (definitions of demo): could not execute query: ERROR:  no');
     assert.equal(error.details.object, 'definitions of demo');
@@ -50,7 +56,10 @@ describe('describeToolFailure', () => {
       ['ERROR:  could not open extension control file "/x/postgis.control": No such file or directory', 'type_missing'],
       ['pg_dump: error: could not write to file: No space left on device', 'disk_full'],
       ['ERROR:  permission denied for table t', 'permission_denied'],
-      ['pg_dump: error: connection to server on socket "/tmp/.s" failed: FATAL:  password authentication failed for user "x"', 'authentication_failed'],
+      [
+        'pg_dump: error: connection to server on socket "/tmp/.s" failed: FATAL:  password authentication failed for user "x"',
+        'authentication_failed',
+      ],
       ['pg_dump: error: connection to server at "db" failed: Connection refused', 'connection_failed'],
       ['server closed the connection unexpectedly', 'connection_lost'],
     ];
