@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { withoutConnectionEnv } from '../test/support/login.js';
+import { readChildrenCpuSeconds } from './cpu-time.js';
 import { type PeakMemory, startMemorySampler } from './memory-sampler.js';
 
 export interface MeasuredOptions {
@@ -18,6 +19,8 @@ export interface Measured {
   readonly stdout: string;
   readonly stderr: string;
   readonly seconds: number;
+  /** Of the child and its descendants, as long as no other child of this process ends meanwhile. */
+  readonly cpuSeconds: number;
   readonly peakMemory: PeakMemory;
 }
 
@@ -43,6 +46,7 @@ const signalGroup = (pid: number, signal: NodeJS.Signals): boolean => {
  */
 export const runMeasured = async (command: string, args: readonly string[], options: MeasuredOptions = {}): Promise<Measured> => {
   options.signal?.throwIfAborted();
+  const cpuBefore = readChildrenCpuSeconds();
   const startedAt = performance.now();
   const child = spawn(command, args, {
     env: { ...withoutConnectionEnv(process.env), ...options.env },
@@ -73,13 +77,14 @@ export const runMeasured = async (command: string, args: readonly string[], opti
   const fed = pipeline(Readable.from(options.input ?? [], { highWaterMark: 4 }), child.stdin).catch(() => undefined);
   const failure = await ended;
   const seconds = (performance.now() - startedAt) / 1000;
+  const cpuSeconds = readChildrenCpuSeconds() - cpuBefore;
   const peakMemory = sampler?.stop() ?? { processBytes: 0, treeBytes: 0 };
   options.signal?.removeEventListener('abort', stop);
   clearTimeout(killTimer);
   await fed;
 
   options.signal?.throwIfAborted();
-  const result = { stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString(), seconds, peakMemory };
+  const result = { stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString(), seconds, cpuSeconds, peakMemory };
   if (failure !== null)
     throw new ChildError(`${command} ${failure}\n${(result.stderr.trim() || result.stdout.trim()).split('\n').slice(-20).join('\n')}`);
   return result;

@@ -35,7 +35,7 @@ export const runPgDump = (
 ): Promise<Measured> =>
   runMeasured(join(cluster.binDir, 'pg_dump'), ['-Fd', ...setting.args, '-f', directory, database], { env: cluster.env(database), signal });
 
-/** `createdb`, `pg_restore -jN`, ANALYZE: what `dbbackup restore single --create` does. Seconds are their sum, memory is pg_restore's. */
+/** `createdb`, `pg_restore -jN`, ANALYZE: what `dbbackup restore single --create` does. Times are their sums, memory is pg_restore's. */
 export const runPgRestore = async (
   cluster: Cluster,
   database: string,
@@ -48,5 +48,9 @@ export const runPgRestore = async (
   const created = await run('createdb', '--template', 'template0', database);
   const restored = await run('pg_restore', `-j${jobs}`, '--exit-on-error', '-d', database, directory);
   const analyzed = await run('vacuumdb', '--analyze-only', '--jobs', String(jobs), '--quiet', database);
-  return { ...restored, seconds: created.seconds + restored.seconds + analyzed.seconds };
+  return {
+    ...restored,
+    seconds: created.seconds + restored.seconds + analyzed.seconds,
+    cpuSeconds: created.cpuSeconds + restored.cpuSeconds + analyzed.cpuSeconds,
+  };
 };

@@ -21,6 +21,16 @@ const toRows = (title: string, rawBytes: number, { ours, theirs, peerName }: Pha
     ? [toRow(title, rawBytes, toPerformance('dbbackup', ours))]
     : compare(title, rawBytes, toPerformance('dbbackup', ours), toPerformance(peerName, theirs));
 
+/** Core seconds tell more than wall time about a tool that shares the machine with its server, and are less disturbed by others. */
+const formatCpu = (title: string, { ours, theirs, peerName }: PhaseResult): string => {
+  const toText = (tool: string, samples: readonly Sample[]): string => {
+    const median = (read: (sample: Sample) => number): string => toSpread(samples.map(read)).median.toFixed(2);
+    return `${tool} ${median((sample) => sample.toolCpuSeconds)} + server ${median((sample) => sample.serverCpuSeconds)}`;
+  };
+  const sides = [toText('dbbackup', ours), ...(theirs.length === 0 ? [] : [toText(peerName, theirs)])];
+  return `CPU seconds of ${title}: ${sides.join('; ')}`;
+};
+
 /** The table of one data set: medians, spread, ratios. */
 export const formatDatasetResult = ({ dataset, rawBytes, databaseBytes, phases }: DatasetResult): string => {
   const blocks = Object.entries(phases).map(([title, phase]) => toRows(title, rawBytes, phase));
@@ -28,6 +38,9 @@ export const formatDatasetResult = ({ dataset, rawBytes, databaseBytes, phases }
   const table = formatTable([...comparisonHeader, ...blocks.flatMap((block, index) => (index === 0 ? block : [null, ...block]))], 2);
   return `${dataset}: ${formatMegabytes(databaseBytes)} in the database, ${formatMegabytes(rawBytes)} of rows as COPY sends them
 ${table}
+${Object.entries(phases)
+  .map(([title, phase]) => formatCpu(title, phase))
+  .join('\n')}
 largest process of dbbackup: ${formatMegabytes(Math.max(...largest))}
 `;
 };

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from '../test/support/cluster.js';
+import { readServerCpuSeconds } from './cpu-time.js';
 import { flushEverything } from './fill.js';
 import { formatMegabytes, formatSeconds } from './format.js';
 import { measureForeignLoad, startStealMeter } from './machine.js';
@@ -9,6 +11,9 @@ import { findFastest, runTrial, type Trial } from './trials.js';
 /** One measured run of one tool. */
 export interface Sample {
   readonly seconds: number;
+  /** Core seconds of the tool, and of the server's backends. */
+  readonly toolCpuSeconds: number;
+  readonly serverCpuSeconds: number;
   readonly storedBytes: number | null;
   /** Of the largest process, and of all processes at one moment. */
   readonly peakProcessBytes: number;
@@ -42,6 +47,7 @@ export const takeSample = async ({ cluster, steps }: SamplingContext, title: str
   await flushEverything(cluster);
   const foreignLoad = await measureForeignLoad();
   const readSteal = startStealMeter();
+  const serverCpuBefore = readServerCpuSeconds(cluster.pid);
   const { measured, storedBytes } = await steps.run(
     title,
     run,
@@ -49,13 +55,18 @@ export const takeSample = async ({ cluster, steps }: SamplingContext, title: str
       `${formatSeconds(outcome.measured.seconds)} measured${outcome.storedBytes === null ? '' : `, ${formatMegabytes(outcome.storedBytes)} stored`}` +
       (foreignLoad > 0.1 ? `, others used ${(foreignLoad * 100).toFixed(0)} % of the cores just before` : ''),
   );
+  const steal = readSteal();
+  // Backends end a moment after their client.
+  await sleep(200);
   return {
     seconds: measured.seconds,
+    toolCpuSeconds: measured.cpuSeconds,
+    serverCpuSeconds: readServerCpuSeconds(cluster.pid) - serverCpuBefore,
     storedBytes,
     peakProcessBytes: measured.peakMemory.processBytes,
     peakTreeBytes: measured.peakMemory.treeBytes,
     foreignLoad,
-    steal: readSteal(),
+    steal,
   };
 };
 

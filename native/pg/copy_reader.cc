@@ -67,6 +67,7 @@ bool CopyReader::read(Block& block, BlockFacts& facts) {
       row_left_ -= room;
       is_row_split_ = true;
       facts.ends_inside_row = true;
+      facts.row_bytes_left = row_left_;
       return true;
     }
 

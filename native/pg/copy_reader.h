@@ -16,6 +16,8 @@ struct BlockFacts {
   /// The block begins, or ends, inside a row: only in a row larger than a block.
   bool begins_inside_row = false;
   bool ends_inside_row = false;
+  /// Of the row it ends inside of: bytes that follow in later blocks.
+  std::size_t row_bytes_left = 0;
 };
 
 /// Reads the rows of one COPY TO STDOUT into blocks of at most kBlockRawBytes that end at row ends, except inside a row larger than a block.

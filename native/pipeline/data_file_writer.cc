@@ -18,6 +18,15 @@ std::vector<std::byte> small_frame(const FileSinkSpec& spec, std::span<const std
   return frame;
 }
 
+/// More than any codec adds to a block that does not compress.
+constexpr std::uint64_t kMostFrameOverhead = 1024;
+
+/// What the rest of a row may take when stored: the frames it goes on in, the last one filled up with further rows.
+std::uint64_t most_stored_bytes(std::uint64_t row_bytes_left) {
+  const std::uint64_t frames = (row_bytes_left + kBlockRawBytes - 1) / kBlockRawBytes;
+  return frames * (kBlockRawBytes + kMostFrameOverhead);
+}
+
 }  // namespace
 
 DataFileWriter::DataFileWriter(const FileSinkSpec& spec, Block buffer)
@@ -38,15 +47,20 @@ void DataFileWriter::open_file() {
   files.push_back({spec_.stem + part + spec_.extension, 0, ""});
   sink_ = std::make_unique<FileSink>(path_of(files.back().path), spec_.is_direct, buffer_);
   hasher_.emplace(spec_.checksum);
-  file_bytes_ = 0;
-  has_rows_ = false;
 }
 
 void DataFileWriter::close_file() {
   sink_->finish();
   files.back().size_bytes = file_bytes_;
   files.back().checksum = hasher_->finish();
+  file_bytes_ = 0;
   sink_.reset();
+}
+
+void DataFileWriter::make_room(std::uint64_t bytes) {
+  if (file_bytes_ == 0 || file_bytes_ + header_frame_.size() + bytes + trailer_frame_.size() <= spec_.max_stored_bytes) return;
+  if (is_segment_open_) close_segment();
+  close_file();
 }
 
 void DataFileWriter::append(std::span<const std::byte> bytes) {
@@ -70,14 +84,9 @@ void DataFileWriter::close_segment() {
 }
 
 void DataFileWriter::write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes, const BlockFacts& facts) {
-  const std::uint64_t frame_bytes = frame.size() + header_frame_.size() + trailer_frame_.size();
-  if (sink_ && has_rows_ && !facts.begins_inside_row && file_bytes_ + frame_bytes > spec_.max_stored_bytes) {
-    if (is_segment_open_) close_segment();
-    close_file();
-  }
+  if (!facts.begins_inside_row) make_room(frame.size() + most_stored_bytes(facts.row_bytes_left));
   if (!is_segment_open_) open_segment(source, format);
   append(frame);
-  has_rows_ = true;
   SegmentResult& segment = segments.back();
   segment.raw_bytes += raw_bytes;
   segment.digest.add(facts.digest);
@@ -85,7 +94,10 @@ void DataFileWriter::write_frame(std::int64_t source, RowFormat format, std::spa
 
 void DataFileWriter::end_source(std::int64_t source, RowFormat format) {
   const bool has_segment = !segments.empty() && segments.back().source == source;
-  if (!is_segment_open_ && !has_segment) open_segment(source, format);
+  if (!is_segment_open_ && !has_segment) {
+    if (format == RowFormat::kBinary) make_room(0);
+    open_segment(source, format);
+  }
   if (is_segment_open_) close_segment();
 }
 

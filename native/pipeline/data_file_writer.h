@@ -25,7 +25,7 @@ class DataFileWriter {
   DataFileWriter(const DataFileWriter&) = delete;
   DataFileWriter& operator=(const DataFileWriter&) = delete;
 
-  /// Appends a frame of `source`, which begins a segment when the previous frame was of another source or the file is new.
+  /// Appends a frame of `source`, which begins a segment after `end_source` or where the file is new.
   void write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes, const BlockFacts& facts);
   /// Ends `source`; one without rows gets a segment all the same.
   void end_source(std::int64_t source, RowFormat format);
@@ -38,6 +38,8 @@ class DataFileWriter {
  private:
   void open_file();
   void close_file();
+  /// Ends the file where `bytes` more of a segment would take it beyond its bound. A file without bytes takes anything.
+  void make_room(std::uint64_t bytes);
   void open_segment(std::int64_t source, RowFormat format);
   void close_segment();
   void append(std::span<const std::byte> bytes);
@@ -50,7 +52,6 @@ class DataFileWriter {
   std::unique_ptr<Sink> sink_;
   std::optional<Hasher> hasher_;
   std::uint64_t file_bytes_ = 0;
-  bool has_rows_ = false;
   bool is_segment_open_ = false;
   RowFormat segment_format_ = RowFormat::kText;
   bool is_finished_ = false;

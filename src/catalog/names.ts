@@ -3,7 +3,7 @@
 /** `public.orders`: for messages, events and progress. Control characters are shown as escapes so that a name stays on its line. Never SQL. */
 export const displayName = (relation: { readonly schema: string; readonly name: string }): string =>
   `${relation.schema}.${relation.name}`.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    /[\p{Cc}\u2028\u2029]/gu,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
@@ -26,11 +26,11 @@ export const toLiteral = (value: string, encoding: string): string => {
 /** Whether UTF-8 text reaches a server of this encoding unconverted. */
 export const isPassedThrough = (encoding: string): boolean => encoding === 'UTF8' || encoding === 'SQL_ASCII';
 
-export const isAscii = (text: string): boolean => /^[\u0000-\u007f]*$/.test(text);
+export const isAscii = (text: string): boolean => /^\p{ASCII}*$/u.test(text);
 
 /** The escapes of `U&"…"` and `U&'…'`: a backslash is doubled, what is not ASCII is written by its code point. */
 const escapeUnicode = (text: string): string =>
-  text.replaceAll('\\', '\\\\').replace(/[^\u0000-\u007f]/gu, (char) => {
+  text.replaceAll('\\', '\\\\').replace(/\P{ASCII}/gu, (char) => {
     const hex = (char.codePointAt(0) ?? 0).toString(16);
     return hex.length <= 4 ? `\\${hex.padStart(4, '0')}` : `\\+${hex.padStart(6, '0')}`;
   });

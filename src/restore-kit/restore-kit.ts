@@ -16,9 +16,10 @@ const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
 export const writeRestoreKit = async (storage: Storage, manifest: Manifest): Promise<void> => {
   const script = await readFile(scriptUrl, 'utf8');
   const files = new Map([[backupNames.restoreScript, script], ...toKitFiles(manifest)] as const);
-  for (const [path, content] of files) {
-    await storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript });
-  }
+  // Side by side: each waits for the disk.
+  await Promise.all(
+    [...files].map(([path, content]) => storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript })),
+  );
   await storage.publish(nameInBackup(manifest.id, `${backupNames.restoreFolder}/sha256sums`), toChecksums(manifest, files));
 };
 

@@ -168,7 +168,8 @@ describe('a snapshot', () => {
           query: async (sql, params) => {
             if (sql.startsWith('BEGIN')) tries += 1;
             // The first list lacks the table, so that it is locked after the snapshot only; just before that somebody changes it.
-            if (sql.startsWith('LOCK') && tries === 1 && (locks += 1) === 2) await other.query(ddl);
+            if (sql.startsWith('LOCK')) locks += 1;
+            if (sql.startsWith('LOCK') && locks === 2) await other.query(ddl);
             const result = await session.query(sql, params);
             const isList = tries === 0 && result.columns.join() === 'oid,quoted_name';
             return isList ? { ...result, rows: result.rows.filter((row) => row[1] !== 'public.t') } : result;

@@ -75,7 +75,11 @@ describe('runTool', () => {
       const beginning = Date.now();
       setTimeout(() => aborting.abort(), 100);
       let child = 0;
-      const host: ToolHost = { ...processHost, signalGroup: (pid, signal) => processHost.signalGroup((child = pid), signal) };
+      const signalGroup: ToolHost['signalGroup'] = (pid, signal) => {
+        child = pid;
+        processHost.signalGroup(pid, signal);
+      };
+      const host: ToolHost = { ...processHost, signalGroup };
       assert.match(await codeOf(runTool(sh(`${trap}sleep 60 & sleep 60; sleep 60`), { host, signal: aborting.signal })), /^cancelled/);
       assert.ok(Date.now() - beginning < mostMs + 1000, `${Date.now() - beginning} ms`);
       assert.equal(isProcessRunning(child), false);

@@ -211,6 +211,9 @@ TEST_P(CopyReaderTest, CutsBlocksAtRowEndsExceptInsideLargeRows) {
       EXPECT_EQ(row_ends.contains(position), !is_inside_row) << "block " << block;
       if (is_inside_row) {
         EXPECT_EQ(copied.sizes[block], kBlockRawBytes) << "only a row that fills blocks may be split";
+        EXPECT_EQ(facts.row_bytes_left, *row_ends.upper_bound(position) - position);
+      } else {
+        EXPECT_EQ(facts.row_bytes_left, 0u);
       }
     }
     EXPECT_FALSE(is_inside_row);

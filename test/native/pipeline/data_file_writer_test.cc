@@ -153,9 +153,9 @@ TEST_P(DataFileWriterTest, EachFrameMayBeAPart) {
 
 TEST_P(DataFileWriterTest, ARowStaysInOnePart) {
   Random random(104);
-  // Rows of 2.5, 4.5 and 1.5 MiB with small ones between them: only the second is larger than the bound.
+  // Rows of 3.75, 4.5 and 1.5 MiB with small ones between them: only the second is larger than the bound.
   CopyData data{RowFormat::kBinary, {}};
-  for (const std::size_t size : {5 * kMiB / 2, 9 * kMiB / 2, 3 * kMiB / 2}) {
+  for (const std::size_t size : {15 * kMiB / 4, 9 * kMiB / 2, 3 * kMiB / 2}) {
     for (int row = 0; row < 50; ++row) data.rows.push_back(binary_row({random.bytes(10000)}));
     data.rows.push_back(binary_row({random.bytes(size)}));
   }

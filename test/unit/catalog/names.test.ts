@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { displayName, isAscii, toClientEncoding, toLiteral } from '#src/catalog/names.js';
 
 /** Reads `U&"…"` and `U&'…'` back as PostgreSQL does (manual, 4.1.1 and 4.1.2.3). */
-const unescape = (text: string): string =>
+const readEscapes = (text: string): string =>
   text.replace(/\\(?:\\|\+([0-9a-f]{6})|([0-9a-f]{4}))/g, (whole, long?: string, short?: string) =>
     whole === '\\\\' ? '\\' : String.fromCodePoint(Number.parseInt(long ?? short ?? '', 16)),
   );
@@ -30,7 +30,7 @@ describe('toClientEncoding', () => {
         assert.ok(isAscii(escaped));
         const parts = escaped.match(/(?:U&)?"(?:[^"]|"")*"/g) ?? [];
         assert.deepEqual(
-          parts.map((part) => (part.startsWith('U&') ? unescape(part.slice(2)) : part)),
+          parts.map((part) => (part.startsWith('U&') ? readEscapes(part.slice(2)) : part)),
           quoted,
         );
       }),
