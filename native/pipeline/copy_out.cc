@@ -89,7 +89,8 @@ class WritingHalf {
 
   void fail(Error error) {
     const std::lock_guard lock(mutex_);
-    error_ = std::move(error);
+    // The first one wins: those behind it follow from it.
+    if (!error_) error_ = std::move(error);
     has_failed_.store(true, std::memory_order_release);
   }
 

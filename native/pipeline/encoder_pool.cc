@@ -25,16 +25,26 @@ void EncodeJob::run(FrameEncoder& encoder) noexcept {
 }
 
 EncoderPool::EncoderPool(int thread_count) {
-  for (int index = 0; index < thread_count; ++index) threads_.emplace_back([this] { run(); });
+  try {
+    for (int index = 0; index < thread_count; ++index) threads_.emplace_back([this] { run(); });
+  } catch (...) {
+    // The threads that did start are joined on the way out.
+    close();
+    throw;
+  }
 }
 
 EncoderPool::~EncoderPool() {
+  close();
+  threads_.clear();
+}
+
+void EncoderPool::close() noexcept {
   {
     const std::lock_guard lock(mutex_);
     is_closed_ = true;
   }
   submitted_.notify_all();
-  threads_.clear();
 }
 
 void EncoderPool::submit(EncodeJob* job) {

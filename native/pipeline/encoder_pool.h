@@ -48,6 +48,7 @@ class EncoderPool {
 
  private:
   void run();
+  void close() noexcept;
 
   std::mutex mutex_;
   std::condition_variable submitted_;

@@ -1,3 +1,4 @@
+import { afterFailure } from './after-failure.js';
 import type { Catalog } from './model.js';
 
 export interface SnapshotOptions {
@@ -37,9 +38,12 @@ export interface Leader {
 /** Runs `use` with a snapshot that is released when it settles. Errors: those of `takeSnapshot` and of `use`. */
 export const withSnapshot = async <T>(leader: Leader, options: SnapshotOptions, use: (held: HeldSnapshot) => Promise<T>): Promise<T> => {
   const held = await leader.takeSnapshot(options);
+  let result: T;
   try {
-    return await use(held);
-  } finally {
-    await leader.releaseSnapshot();
+    result = await use(held);
+  } catch (error) {
+    throw await afterFailure(error, () => leader.releaseSnapshot());
   }
+  await leader.releaseSnapshot();
+  return result;
 };

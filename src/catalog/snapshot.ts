@@ -1,4 +1,5 @@
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import { afterFailure } from './after-failure.js';
 import { introspect } from './introspect.js';
 import type { HeldSnapshot, Leader, SnapshotOptions } from './leader.js';
 import type { Catalog, Relation } from './model.js';
@@ -95,19 +96,8 @@ const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promis
     const row = await queryRow(session, exportQuery);
     return { snapshot: toText(row, 0), lsn: toText(row, 1), takenAt: toText(row, 2), catalog };
   } catch (error) {
-    await rollBack(session, error);
-    throw await explainLockError(session, toDbbackupError(error), locking, listed.length);
-  }
-};
-
-/** Ends a failed transaction. When that fails as well, the connection is gone and the first error tells why. */
-const rollBack = async (session: QuerySession, first: unknown): Promise<void> => {
-  try {
-    await session.query('ROLLBACK');
-  } catch (error) {
-    const failure = toDbbackupError(first);
-    const later = [...(failure.details.later ?? []), toDbbackupError(error)];
-    throw new DbbackupError(failure.code, failure.message, { cause: first, details: { ...failure.details, later } });
+    const failure = await afterFailure(error, () => session.query('ROLLBACK'));
+    throw await explainLockError(session, failure, locking, listed.length);
   }
 };
 

@@ -178,7 +178,7 @@ const toBackup = (database: string, flags: BackupFlags): Request => {
 
 const toRestore = (id: string, flags: RestoreFlags): Request => {
   if (flags.clean === true && flags.yes !== true)
-    throw toUsageError('--clean needs --yes', '--clean drops relations of the target database; add --yes to consent.');
+    throw toUsageError('--clean needs --yes', '--clean drops the target database with all it holds; add --yes to consent.');
   return {
     command: 'restore',
     isPrompting: flags.password === true,

@@ -165,7 +165,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
         .makeOptionMandatory(),
     )
     .option('--create', 'create it first')
-    .addOption(new Option('--clean', 'drop what the backup creates from it first; needs --yes').conflicts('create'))
+    .addOption(new Option('--clean', 'drop it first, with all it holds, and create it anew; needs --yes').conflicts('create'))
     .option('--yes', 'consent to --clean')
     .option('--check', 'read the restored rows again and compare their digests')
     .addOption(pgBinDir());

@@ -1,5 +1,5 @@
 import { checkConnectionUri } from '../core/connection-uri.js';
-import type { ConnectionSpec } from '../native/binding.js';
+import type { ConnectionSpec } from '../native/session.js';
 import type { ConnectionOptions } from './options.js';
 
 /**

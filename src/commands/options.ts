@@ -88,7 +88,7 @@ export interface RestoreOptions {
   readonly connection: ConnectionOptions;
   /** Create the target database, with the source's encoding and locale. It must not exist. Default: false. */
   readonly isCreating?: boolean;
-  /** Drop what the backup is about to create from the target first. Needs `isConfirmed`. Default: false: a target that holds relations is refused. */
+  /** Drop the target database, if it exists, and create it anew: all it holds is lost. Needs `isConfirmed`. Default: false: a target that holds anything is refused. */
   readonly isCleaning?: boolean;
   /** Consent to `isCleaning`. Default: false. */
   readonly isConfirmed?: boolean;

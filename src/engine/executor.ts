@@ -1,7 +1,6 @@
 import type { TaskResult } from '../core/results.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
-import type { TaskSpec } from '../native/binding.js';
-import type { Engine } from '../native/engine.js';
+import type { Engine, TaskSpec } from '../native/engine.js';
 
 /** A task for the engine together with what its caller wants to know again when it ends. */
 export interface ExecutorTask<Spec extends TaskSpec, Origin> {

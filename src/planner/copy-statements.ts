@@ -12,12 +12,6 @@ export interface CopyOutStatements {
   readonly copySql: string;
 }
 
-/** A relation to be loaded. Names are as the server quoted them. */
-export interface CopyInRelation {
-  readonly quotedName: string;
-  readonly quotedColumns: readonly string[];
-}
-
 /**
  * Statements for one chunk of a relation. `encoding` is the database's. The lock takes NOWAIT, since the leader holds the same one and only a waiting DDL statement
  * could be in the way; the check resolves the name and proves that the file behind it is the one the snapshot sees.
@@ -37,10 +31,6 @@ export const toCopyOut = (
     copySql: `COPY ${toSource(table, columns, rangeOf(chunk), relation.condition ?? '')} TO STDOUT (FORMAT ${format})`,
   };
 };
-
-/** The statement that loads a segment. `encoding` is the session's `client_encoding`: the source's. */
-export const copyFromSql = ({ quotedName, quotedColumns }: CopyInRelation, format: RowFormat, encoding: string): string =>
-  `COPY ${toClientEncoding(withColumns(quotedName, quotedColumns.join(', ')), encoding)} FROM STDIN (FORMAT ${format})`;
 
 /** COPY of a table reads that table alone, no children, and saves the executor; a query is needed where rows are chosen. */
 const toSource = (table: string, columns: string, range: string, condition: string): string => {

@@ -118,6 +118,18 @@ describe('a snapshot', () => {
     });
   });
 
+  it('leaves the first error the one that is told when its connection is lost', async () => {
+    await withTwoSessions('CREATE TABLE t (id int)', async (session, other) => {
+      const { rows } = await session.query('SELECT pg_backend_pid()');
+      const lose = withSnapshot(createLocalLeader(session), {}, async () => {
+        await other.query(`SELECT pg_terminate_backend(${rows[0]?.[0]}, 5000)`);
+        throw new DbbackupError('disk_full', 'no space is left');
+      });
+      const error = await rejectsWith(lose, 'disk_full', /^no space is left$/);
+      assert.equal(error.details.later?.length, 1);
+    });
+  });
+
   it('sees what was committed while it waited for a lock', async () => {
     await withTwoSessions(
       'CREATE TABLE a (id int); CREATE TABLE t (id int); INSERT INTO t VALUES (1)',

@@ -3,15 +3,24 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { openEngine } from '#src/native/engine.js';
-import { openSession } from '#src/native/session.js';
+import { type ConnectionSpec, openSession } from '#src/native/session.js';
+import type { Cluster } from '../../support/cluster.js';
 import { tlsLogin } from '../../support/login.js';
 import { sharedCluster } from '../../support/shared-cluster.js';
 import { connectionTo } from './connections.js';
 import { copyOutTask, endlessQuery, smallEngine, withEngine } from './tasks.js';
 
+/** Tells this file's connections from those of tests that run at the same time. */
+const applicationName = 'worker-threads.test';
+
+const tlsConnection = (cluster: Cluster): ConnectionSpec => {
+  const { keywords, values } = connectionTo(cluster, 'postgres', tlsLogin);
+  return { keywords: [...keywords, 'application_name'], values: [...values, applicationName] };
+};
+
 /** Starts a worker thread whose program has `parentPort`, `openEngine`, `openSession`, `connection` and an endless `task`. */
 const startWorker = async (body: string): Promise<Worker> => {
-  const connection = connectionTo(await sharedCluster(), 'postgres', tlsLogin);
+  const connection = tlsConnection(await sharedCluster());
   const source = `
     const { parentPort } = require('node:worker_threads');
     (async () => {
@@ -34,7 +43,7 @@ const nextMessage = (worker: Worker): Promise<unknown> =>
 
 const countBackends = async (): Promise<number> => {
   const cluster = await sharedCluster();
-  return Number(await cluster.psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE usename = 'tls_user'"));
+  return Number(await cluster.psql('postgres', `SELECT count(*) FROM pg_stat_activity WHERE application_name = '${applicationName}'`));
 };
 
 const untilNoBackends = async (): Promise<void> => {
@@ -100,7 +109,7 @@ describe('worker threads', () => {
 
   it('have engines of their own, side by side', async () => {
     const cluster = await sharedCluster();
-    const connection = connectionTo(cluster, 'postgres', tlsLogin);
+    const connection = tlsConnection(cluster);
     const finite = { ...copyOutTask(connection, ["SELECT repeat('x', 1000), generate_series(1, 50000)"]), taskId: 5 };
     const body = `
       const session = await openSession(connection);

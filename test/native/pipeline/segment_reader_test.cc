@@ -122,8 +122,7 @@ TEST_P(SegmentReaderTest, AFileThatEndsTooEarlyIsDamaged) {
 
 TEST_P(SegmentReaderTest, RandomBytesNeverCrash) {
   Random random(112);
-  const BlockPool unused(1);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 60; ++round) {
     write_frames(2);
     for (std::size_t change = 0; change < 4; ++change) file_[7 + random.below(stored_bytes())] = static_cast<std::byte>(random.next());
     // Where the headers are.
@@ -154,6 +153,7 @@ TEST_P(SegmentReaderTest, EndsOnAStop) {
   reader.next();
   stop_.request();
   EXPECT_EQ(code_of([&] { reader.next(); }), "cancelled");
+  reader.begin(7, stored_bytes());
   EXPECT_EQ(code_of([&] { reader.skip_rest(); }), "cancelled");
 }
 

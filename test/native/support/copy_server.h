@@ -88,8 +88,10 @@ class CopyServer {
       return joined({wire::command_complete("COPY " + std::to_string(stored_rows)), wire::ready_for_query('T')});
     };
   }
-  /// To be called before the first client connects.
-  void set(const std::string& statement, Answer answer) { answers_[statement] = std::move(answer); }
+  void set(const std::string& statement, Answer answer) {
+    const std::lock_guard lock(mutex_);
+    answers_[statement] = std::move(answer);
+  }
 
  private:
   void serve(ScriptedClient& client) {
@@ -99,16 +101,13 @@ class CopyServer {
     }
     for (;;) {
       const std::string statement = client.expect_query();
+      Answer answer = [](ScriptedClient&) { return joined({wire::command_complete("DONE"), wire::ready_for_query('T')}); };
       {
         const std::lock_guard lock(mutex_);
         statements_.push_back(statement);
+        if (const auto found = answers_.find(statement); found != answers_.end()) answer = found->second;
       }
-      const auto answer = answers_.find(statement);
-      if (answer == answers_.end()) {
-        client.send(joined({wire::command_complete("DONE"), wire::ready_for_query('T')}));
-      } else if (const Bytes messages = answer->second(client); !messages.empty()) {
-        client.send(messages);
-      }
+      if (const Bytes messages = answer(client); !messages.empty()) client.send(messages);
     }
   }
 

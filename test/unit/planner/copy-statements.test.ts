@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DbbackupError } from '#src/core/errors.js';
-import { copyFromSql, toCopyOut } from '#src/planner/copy-statements.js';
+import { toCopyOut } from '#src/planner/copy-statements.js';
 import { builtIn, makeRelation } from './fixtures.js';
 
 const whole = { beginBlock: null, endBlock: null };
@@ -78,18 +78,5 @@ describe('toCopyOut', () => {
     assert.equal(checkSql, `SELECT pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(U&'"Gr\\00f6\\00dfe"."a\\\\b"'))`);
     assert.equal(copySql, 'COPY U&"Gr\\00f6\\00dfe"."a\\b" (U&"\\00e9", x) TO STDOUT (FORMAT text)');
     assert.ok(toCopyOut(relation, 'text', whole, 'SQL_ASCII').copySql.includes('"Größe"'));
-  });
-});
-
-describe('copyFromSql', () => {
-  it('names the columns, if there are any', () => {
-    assert.equal(
-      copyFromSql({ quotedName: 'public."T"', quotedColumns: ['a', '"B"'] }, 'binary', 'UTF8'),
-      'COPY public."T" (a, "B") FROM STDIN (FORMAT binary)',
-    );
-    assert.equal(
-      copyFromSql({ quotedName: 'public."é😀"', quotedColumns: [] }, 'text', 'EUC_JP'),
-      'COPY public.U&"\\00e9\\+01f600" FROM STDIN (FORMAT text)',
-    );
   });
 });
