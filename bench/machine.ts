@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toCpuSeconds } from './cpu-time.js';
 
 export interface Machine {
   readonly cpu: string;
@@ -34,40 +35,26 @@ export const describeMachine = async (directory: string): Promise<Machine> => {
   };
 };
 
-/** Clock ticks of all cores since boot: busy ones, those a hypervisor took, and all. */
-interface CpuTicks {
-  readonly busy: number;
-  readonly stolen: number;
-  readonly total: number;
+/** Core seconds of the whole machine since boot: busy ones, those a hypervisor took, and all. */
+export interface MachineCpu {
+  readonly busySeconds: number;
+  readonly stolenSeconds: number;
+  readonly totalSeconds: number;
 }
 
 /** First line of /proc/stat: user nice system idle iowait irq softirq steal. */
-const readCpuTicks = (): CpuTicks => {
-  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, stolen = 0] = (
-    readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? ''
-  )
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
-  const busy = user + nice + system + irq + softirq + stolen;
-  return { busy, stolen, total: busy + idle + wait };
+export const readMachineCpu = (): MachineCpu => {
+  const line = readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '';
+  const seconds = line.split(/\s+/).slice(1).map(toCpuSeconds);
+  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, stolen = 0] = seconds;
+  const busySeconds = user + nice + system + irq + softirq + stolen;
+  return { busySeconds, stolenSeconds: stolen, totalSeconds: busySeconds + idle + wait };
 };
-
-const toShare = (part: number, total: number): number => (total > 0 ? part / total : 0);
 
 /** The share of all cores' time, 0 to 1, that others use while this process waits for half a second. */
-export const measureForeignLoad = async (): Promise<number> => {
-  const before = readCpuTicks();
+export const measureIdleLoad = async (): Promise<number> => {
+  const before = readMachineCpu();
   await sleep(500);
-  const after = readCpuTicks();
-  return toShare(after.busy - before.busy, after.total - before.total);
-};
-
-/** Starts to count the share of time, 0 to 1, that the hypervisor takes from this machine. */
-export const startStealMeter = (): (() => number) => {
-  const before = readCpuTicks();
-  return () => {
-    const after = readCpuTicks();
-    return toShare(after.stolen - before.stolen, after.total - before.total);
-  };
+  const after = readMachineCpu();
+  return (after.busySeconds - before.busySeconds) / (after.totalSeconds - before.totalSeconds);
 };

@@ -18,11 +18,9 @@ export const listDumpSettings = (major: number, jobs: readonly number[]): readon
 
 /** Bytes of all files below a directory. */
 export const directoryBytes = async (directory: string): Promise<number> => {
-  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
-  const sizes = await Promise.all(
-    entries.filter((entry) => entry.isFile()).map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
+  const names = await readdir(directory, { recursive: true });
+  const entries = await Promise.all(names.map((name) => stat(join(directory, name))));
+  return entries.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
 };
 
 /** `pg_dump -Fd` of one database into a directory that does not exist yet. */

@@ -46,15 +46,16 @@ const measureBackup = async (
   const ours: Sample[] = [];
   const theirs: Sample[] = [];
   for (const round of listRounds(context.options)) {
-    ours.push(await takeSample(context, `dbbackup backup, ${round}`, tools.backUp));
-    theirs.push(await takeSample(context, `${peerName}, ${round}`, () => tools.pgDump(best)));
+    ours.push(await takeSample(context, { title: `dbbackup backup, ${round}`, run: tools.backUp }));
+    theirs.push(await takeSample(context, { title: `${peerName}, ${round}`, run: () => tools.pgDump(best) }));
   }
   return { ours, theirs, peerName, trials };
 };
 
 const measureVerify = async (context: DatasetContext, tools: Tools): Promise<PhaseResult> => {
   const ours: Sample[] = [];
-  for (const round of listRounds(context.options)) ours.push(await takeSample(context, `dbbackup verify, ${round}`, tools.verify));
+  for (const round of listRounds(context.options))
+    ours.push(await takeSample(context, { title: `dbbackup verify, ${round}`, run: tools.verify }));
   return { ours, theirs: [], peerName: '', trials: [] };
 };
 
@@ -74,11 +75,11 @@ const measureRestore = async (context: DatasetContext, tools: Tools): Promise<Ph
   const ours: Sample[] = [];
   const theirs: Sample[] = [];
   for (const [index, round] of listRounds(context.options).entries()) {
-    await tools.dropCopies();
-    ours.push(await takeSample(context, `dbbackup restore, ${round}`, tools.restore));
+    ours.push(await takeSample(context, { title: `dbbackup restore, ${round}`, prepare: tools.dropCopies, run: tools.restore }));
     if (index === 0) await proveRestored(context);
-    await tools.dropCopies();
-    theirs.push(await takeSample(context, `${toName(best)}, ${round}`, () => tools.pgRestore(best)));
+    theirs.push(
+      await takeSample(context, { title: `${toName(best)}, ${round}`, prepare: tools.dropCopies, run: () => tools.pgRestore(best) }),
+    );
   }
   return { ours, theirs, peerName: toName(best), trials };
 };

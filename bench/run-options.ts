@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly restoreArgs: readonly string[];
   /** Numbers of jobs tried with pg_dump and pg_restore. */
   readonly peerJobs: readonly number[];
+  /** As in SamplingContext. */
+  readonly patienceSeconds: number;
   /** Major version of the server; the newest installed when undefined. */
   readonly version: number | undefined;
 }
@@ -30,6 +32,7 @@ ${datasets.map(({ name, description }) => `                         ${name.padEn
   --peer-jobs LIST     numbers of jobs to try with pg_dump and pg_restore (default: cores, twice the cores)
   --backup-args TEXT   options for dbbackup backup single, separated by blanks
   --restore-args TEXT  options for dbbackup restore single
+  --patience SECONDS   wait so long for a quiet machine before each run, and take disturbed runs again (default: 0)
   --pg-version MAJOR   server to use (default: the newest installed)
   --help               this text
 `;
@@ -58,6 +61,7 @@ export const parseRunOptions = (argv: readonly string[]): RunOptions | null => {
       'peer-jobs': text(`${cores},${2 * cores}`),
       'backup-args': text(''),
       'restore-args': text(''),
+      patience: text('0'),
       'pg-version': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -79,6 +83,7 @@ export const parseRunOptions = (argv: readonly string[]): RunOptions | null => {
     backupArgs: values['backup-args'].split(/\s+/).filter(Boolean),
     restoreArgs: values['restore-args'].split(/\s+/).filter(Boolean),
     peerJobs: splitList(values['peer-jobs']).map((count) => Math.round(parseNumber('--peer-jobs', count, 1))),
+    patienceSeconds: parseNumber('--patience', values.patience, 0),
     version: values['pg-version'] === undefined ? undefined : Math.round(parseNumber('--pg-version', values['pg-version'], 13)),
   };
 };

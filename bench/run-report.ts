@@ -1,7 +1,7 @@
 import { compare, comparisonHeader, type Performance, type Row, toRow } from './comparison.js';
 import { formatMegabytes, formatTable } from './format.js';
 import type { DatasetResult, PhaseResult } from './run-dataset.js';
-import type { Sample } from './sampling.js';
+import { noisyLoad, type Sample } from './sampling.js';
 import { toSpread } from './statistics.js';
 
 const toPerformance = (tool: string, samples: readonly Sample[]): Performance => {
@@ -53,9 +53,9 @@ export const listWarnings = (results: readonly DatasetResult[]): readonly string
       const samples = [...ours, ...theirs];
       const load = Math.max(...samples.map(({ foreignLoad }) => foreignLoad));
       const steal = Math.max(...samples.map((sample) => sample.steal));
-      if (load > 0.1)
-        warnings.push(`${dataset} ${phase}: other processes used up to ${(load * 100).toFixed(0)} % of the cores just before a run`);
-      if (steal > 0.02) warnings.push(`${dataset} ${phase}: the hypervisor took up to ${(steal * 100).toFixed(0)} % of the time`);
+      if (load > noisyLoad)
+        warnings.push(`${dataset} ${phase}: other processes used up to ${(load * 100).toFixed(0)} % of the cores during a run`);
+      if (steal > noisyLoad / 2) warnings.push(`${dataset} ${phase}: the hypervisor took up to ${(steal * 100).toFixed(0)} % of the time`);
       for (const [tool, side] of [
         ['dbbackup', ours],
         ['the peer', theirs],

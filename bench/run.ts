@@ -49,7 +49,10 @@ Caches are warm: each data set has been read before it is measured. Before each 
         const steps = createSteps(write, signal);
         const results: DatasetResult[] = [];
         for (const dataset of options.datasets) {
-          const result = await measureDataset({ cluster, directory, options, steps, signal }, dataset);
+          const result = await measureDataset(
+            { cluster, directory, options, steps, signal, patienceSeconds: options.patienceSeconds },
+            dataset,
+          );
           write(`\n${formatDatasetResult(result)}\n`);
           results.push(result);
         }
