@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstring>
 #include <exception>
 #include <string>
 #include <utility>
@@ -52,6 +53,8 @@ class Error : public std::exception {
 
   const char* what() const noexcept override { return message_.c_str(); }
   const char* code() const noexcept { return code_; }
+  /// Compares the text: one literal may stand at several addresses.
+  bool is(const char* code) const noexcept { return std::strcmp(code_, code) == 0; }
   const std::string& message() const noexcept { return message_; }
 
   PgFields pg;

@@ -21,7 +21,7 @@ class FileCheck {
     try {
       source.emplace(task_.path);
     } catch (const Error& error) {
-      if (error.code() != code::kDataDamaged) throw;
+      if (!error.is(code::kDataDamaged)) throw;
       find("missing", whole_file(), -1, -1, error.message());
       return std::move(result_);
     }
@@ -58,7 +58,7 @@ class FileCheck {
         reader.skip_rest();
       } catch (const Error& error) {
         // The file ends inside this segment: nothing behind it can be read.
-        if (error.code() != code::kDataDamaged) throw;
+        if (!error.is(code::kDataDamaged)) throw;
         find("size", segment.name, reader.frame_index(), static_cast<std::int64_t>(reader.frame_offset()), error.message());
         return;
       }
@@ -89,7 +89,7 @@ class FileCheck {
       }
       parser.finish();
     } catch (const Error& error) {
-      if (error.code() != code::kDataDamaged) throw;
+      if (!error.is(code::kDataDamaged)) throw;
       find("frame", segment.name, reader.frame_index(), static_cast<std::int64_t>(reader.frame_offset()), error.message());
       return;
     }

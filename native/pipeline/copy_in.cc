@@ -55,7 +55,7 @@ TaskResult run_copy_in(const CopyInTask& task, Worker& worker) {
       load_segment(segment, connection, worker);
     } catch (Error& error) {
       if (error.object.empty()) error.object = segment.name;
-      if (error.path.empty() && error.code() == code::kDataDamaged) error.path = segment.path;
+      if (error.path.empty() && error.is(code::kDataDamaged)) error.path = segment.path;
       throw;
     }
     result.raw_bytes += segment.raw_bytes;

@@ -51,7 +51,7 @@ Outcome run_task(const TaskSpec& task, Worker& worker) {
   }
   if (outcome.error) worker.drop_connection();
   // A socket that breaks because of the stop is a cancellation, whatever it looked like.
-  if (outcome.error && worker.stop().requested() && outcome.error->code() == code::kConnectionLost) outcome = cancelled(task.task_id);
+  if (outcome.error && worker.stop().requested() && outcome.error->is(code::kConnectionLost)) outcome = cancelled(task.task_id);
   worker.counters.end_task();
   outcome.result.task_id = task.task_id;
   outcome.result.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();

@@ -22,7 +22,8 @@ import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
 import { chooseTool, findCompanion, findTools, toMajor } from '../tools/find-tools.js';
 import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData, restoreWhole } from '../tools/restore-archive.js';
-import { toToolConnection } from '../tools/tool.js';
+import { type ToolConnection, toToolConnection } from '../tools/tool.js';
+import { analyze } from './analyze.js';
 import { unpackSchema } from './archives.js';
 import { checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
@@ -59,7 +60,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       const archive: RestoreArchiveOptions = {
         pgRestore,
         psql: findCompanion(tools, pgRestore, 'psql'),
-        connection: toToolConnection(session),
+        connection: toLoadingConnection(session),
         targetMajor,
         archivePath: join(scratch, 'schema.dump'),
         host: processHost,
@@ -70,6 +71,13 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       await rm(scratch, { recursive: true, force: true });
     }
   });
+};
+
+/** For tools that write: commits need not wait for the disk one by one, since the last one of the restore does, for all before it. */
+const toLoadingConnection = (session: Session): ToolConnection => {
+  const { info, password } = toToolConnection(session);
+  const options = `${info.options['options'] ?? ''} -c synchronous_commit=off`.trim();
+  return { info: { ...info, options: { ...info.options, options } }, password };
 };
 
 interface RestoreParts {
@@ -172,7 +180,7 @@ class RestoreRun {
     const entries = groups.byRelation.get(relation?.oid ?? 0);
     if (relation === undefined || entries === undefined) return;
     const what = `indexes of ${displayName(relation)}`;
-    await this.#phase(what, async () => this.#warn(await restoreEntries(archive, { entries, jobs: 1, what, listPath: join(scratch, `relation-${index}.list`) })));
+    await this.#phase(what, async () => this.#warn(await restoreEntries(archive, { entries, jobs: indexJobs, what, listPath: join(scratch, `relation-${index}.list`) })));
   }
 
   async #prepareTasks() {
@@ -182,7 +190,7 @@ class RestoreRun {
     const worker = {
       key: 'load',
       connection: toConnectionSpec(options.connection, `dbbackup ${id}`, toSameServer(session)),
-      // The session that ends the restore commits synchronously, which makes everything before it durable, too.
+      // As in toLoadingConnection.
       setupSql: [...prelude(database.encoding), 'SET synchronous_commit TO off'],
     };
     const toSegment = (ref: SegmentRef) => {
@@ -205,11 +213,16 @@ class RestoreRun {
   }
 
   async #finish(): Promise<void> {
-    const { session, database } = this.#parts;
+    const { session, database, jobs, options, context, id } = this.#parts;
     // What a view reads must be as in any session of the database's users, but for their time limits.
-    for (const sql of ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0']) await session.query(sql);
+    const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', 'SET synchronous_commit TO off'];
     // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
-    for (const sql of toFinishStatements(new Quoting(database.encoding), database)) await session.query(sql);
+    for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database)]) await session.query(sql);
+    const sessions = { applicationName: `dbbackup ${id}`, signal: context.signal, overrides: toSameServer(session) };
+    await analyze(session, jobs, (use) => withSession(options.connection, sessions, use));
+    // A commit that writes to the catalog and waits for the disk: everything before it is durable, too.
+    await session.query('SET synchronous_commit TO on');
+    await session.query('CREATE TEMPORARY TABLE dbbackup_finished () ON COMMIT DROP');
   }
 
   async #check(): Promise<number | undefined> {
@@ -237,6 +250,9 @@ class RestoreRun {
     }
   }
 }
+
+/** Indexes of one relation that are built at the same time: the last relation of a restore has the machine to itself. */
+const indexJobs = 2;
 
 /** Knows which large relations are complete when a task ends. */
 class IndexBuilder {

@@ -68,7 +68,7 @@ export const toSessionSql = (encoding: string): string =>
     '',
   ].join('\n');
 
-/** What comes last: sequences, materialised views in the order in which they can be refreshed, statistics. One statement an entry, without a semicolon. */
+/** Sequences, and materialised views in the order in which they can be refreshed. One statement an entry, without a semicolon. */
 export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase): readonly string[] => [
   ...database.sequences.map(
     ({ schema, name, lastValue, isCalled }) =>
@@ -77,11 +77,9 @@ export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase)
   // Their queries may call functions that rely on the database's own search path.
   'RESET search_path',
   ...database.materializedViews.map((view) => `REFRESH MATERIALIZED VIEW ${quoting.qualified(view)}`),
-  // A role that is no superuser would be told of every catalog it cannot analyse.
-  'SET client_min_messages TO error',
-  'ANALYZE',
 ];
 
-/** The same as a script. */
+/** What comes last, as a script: the same, then the planner's statistics. */
 export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string =>
-  [...toFinishStatements(quoting, database), ''].join(';\n');
+  // A role that is no superuser would be told of every catalog it cannot analyse.
+  [...toFinishStatements(quoting, database), 'SET client_min_messages TO error', 'ANALYZE', ''].join(';\n');

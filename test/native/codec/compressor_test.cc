@@ -104,7 +104,7 @@ TEST(Compressor, ADamagedFrameIsFoundOrHarmlessAtEveryByte) {
       const Bytes frame = encode(encoder, codec, 1, 1, raw);
       std::set<std::size_t> uncovered;
       for (std::size_t at = 0; at < frame.size(); ++at) {
-        for (unsigned value = 1; value < 256; ++value) {
+        for (const unsigned value : {0x01u, 0x02u, 0x04u, 0x08u, 0x10u, 0x20u, 0x40u, 0x80u, 0x55u, 0xaau, 0xffu}) {
           Bytes damaged = frame;
           damaged[at] ^= static_cast<std::byte>(value);
           try {
@@ -173,7 +173,7 @@ TEST(Compressor, RandomAndMutatedFramesNeverCrash) {
   Random random(24);
   Bytes raw(3000, std::byte{'a'});
   append(raw, bytes_of("and so on"));
-  for (int round = 0; round < 6000; ++round) {
+  for (int round = 0; round < 3000; ++round) {
     const Codec codec = kFramedCodecs[random.below(std::size(kFramedCodecs))];
     Bytes frame = encode(encoder, codec, 1, 0, raw);
     const std::size_t prefix_bytes = frame_prefix_bytes(codec);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ostream>
 #include <span>
 #include <string>
 
@@ -24,6 +25,17 @@ inline std::string name_of(Codec codec) {
   }
   return "?";
 }
+
+}  // namespace dbbackup::test
+
+namespace dbbackup {
+
+/// How GoogleTest prints a parameter.
+inline void PrintTo(Codec codec, std::ostream* out) { *out << test::name_of(codec); }
+
+}  // namespace dbbackup
+
+namespace dbbackup::test {
 
 struct Sample {
   std::string name;
@@ -58,9 +70,9 @@ inline std::vector<Sample> samples() {
 }
 
 inline Bytes encode(FrameEncoder& encoder, Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw) {
-  Bytes frame(kBlockBytes);
-  frame.resize(encoder.encode(codec, level, flags, raw, frame));
-  return frame;
+  thread_local Bytes room(kBlockBytes);
+  const std::size_t size = encoder.encode(codec, level, flags, raw, room);
+  return {room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
 /// Reads the header and decodes what follows it, as a reader of files does. Throws data_damaged where the header's sizes are not the frame's.

@@ -18,6 +18,10 @@ constexpr std::size_t kMostMessageBytes = std::size_t{256} << 10;
 
 enum class Way { kPlain, kTls };
 
+/// How GoogleTest prints a parameter, and names the tests with it.
+void PrintTo(Way way, std::ostream* out) { *out << (way == Way::kPlain ? "plain" : "tls"); }
+std::string name_of(const testing::TestParamInfo<Way>& info) { return testing::PrintToString(info.param); }
+
 class CopyWriterTest : public testing::TestWithParam<Way> {
  protected:
   static ScriptedServer::Encryption encryption() { return GetParam() == Way::kTls ? ScriptedServer::Encryption::kTls : ScriptedServer::Encryption::kNone; }
@@ -190,8 +194,7 @@ TEST_P(CopyWriterTest, WantsARowCount) {
   EXPECT_EQ(code_of([&] { writer.finish(); }), "protocol_violation");
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, CopyWriterTest, testing::Values(Way::kPlain, Way::kTls),
-                         [](const auto& way) { return way.param == Way::kPlain ? "plain" : "tls"; });
+INSTANTIATE_TEST_SUITE_P(Ways, CopyWriterTest, testing::Values(Way::kPlain, Way::kTls), name_of);
 
 }  // namespace
 

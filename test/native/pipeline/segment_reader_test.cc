@@ -70,7 +70,7 @@ TEST_P(SegmentReaderTest, AnEmptySegmentHasNoFrames) {
 }
 
 TEST_P(SegmentReaderTest, GoesOnBehindADamagedFrame) {
-  if (!has_frames()) GTEST_SKIP() << "this codec has no frames";
+  if (!has_frames()) return;  // This codec has no frames.
   write_frames(6);
   file_[offsets_[2] + frame_prefix_bytes(GetParam()) + 3] ^= std::byte{0x55};
   write_file(path_, file_);
@@ -93,7 +93,7 @@ TEST_P(SegmentReaderTest, GoesOnBehindADamagedFrame) {
 }
 
 TEST_P(SegmentReaderTest, AFrameMayNotLeaveItsSegment) {
-  if (!has_frames()) GTEST_SKIP() << "this codec has no frames";
+  if (!has_frames()) return;  // This codec has no frames.
   write_frames(2);
   for (const std::uint64_t size : {std::uint64_t{1}, std::uint64_t{19}, std::uint64_t{20}, std::uint64_t{21}, offsets_[1] - 7 - 1}) {
     FileSource source(path_);

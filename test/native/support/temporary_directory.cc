@@ -33,8 +33,10 @@ std::vector<std::string> TemporaryDirectory::names() const {
 Bytes read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  return bytes_of(text);
+  Bytes bytes(std::filesystem::file_size(path));
+  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (!file) throw std::runtime_error("cannot read " + path);
+  return bytes;
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {
