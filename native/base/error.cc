@@ -10,16 +10,11 @@ Error Error::from_errno(int error_number, const std::string& what, std::string p
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
-      code = code::kDiskFull;
-      break;
+    case EFBIG: code = code::kDiskFull; break;
     case EACCES:
     case EPERM:
-    case EROFS:
-      code = code::kNotWritable;
-      break;
-    default:
-      break;
+    case EROFS: code = code::kNotWritable; break;
+    default: break;
   }
   Error error(code, what + ": " + std::strerror(error_number));
   error.error_number = error_number;

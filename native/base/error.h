@@ -30,9 +30,10 @@ inline constexpr const char* kCancelled = "cancelled";
 inline constexpr const char* kUsage = "usage";
 inline constexpr const char* kInternal = "internal";
 inline constexpr const char* kAll[] = {
-    kConnectionFailed, kAuthenticationFailed, kDatabaseNotFound, kConnectionLost, kPermissionDenied, kServerError, kProtocolViolation,
-    kLockNotAvailable, kRelationChanged,      kSnapshotInvalid,  kRowTooLarge,    kPageDamaged,      kDiskFull,    kIoError,
-    kNotWritable,      kDataDamaged,          kTypeMissing,      kCancelled,      kUsage,            kInternal,
+    kConnectionFailed, kAuthenticationFailed, kDatabaseNotFound, kConnectionLost,  kPermissionDenied,
+    kServerError,      kProtocolViolation,    kLockNotAvailable, kRelationChanged, kSnapshotInvalid,
+    kRowTooLarge,      kPageDamaged,          kDiskFull,         kIoError,         kNotWritable,
+    kDataDamaged,      kTypeMissing,          kCancelled,        kUsage,           kInternal,
 };
 }  // namespace code
 

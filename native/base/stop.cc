@@ -17,7 +17,8 @@ Stop::Stop() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 
 void Stop::request() noexcept {
   source_.request_stop();
-  // The counter is never read: once readable, the descriptor stays readable for every waiter. It can only fail when it is already at its maximum.
+  // The counter is never read: once readable, the descriptor stays readable for every waiter. It can only fail when it is already at its
+  // maximum.
   (void)::eventfd_write(event_.get(), 1);
 }
 

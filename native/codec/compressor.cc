@@ -33,7 +33,8 @@ Error damaged(const std::string& what) { return Error(code::kDataDamaged, what);
 }  // namespace
 
 bool is_incompressible(std::span<const std::byte> raw) {
-  // Entropy of single bytes over a few spread samples: compressed, encrypted and random data come out at 8 bits a byte, everything with structure below.
+  // Entropy of single bytes over a few spread samples: compressed, encrypted and random data come out at 8 bits a byte, everything with
+  // structure below.
   constexpr std::size_t kSamples = 4;
   constexpr std::size_t kSampleBytes = 4096;
   constexpr double kThresholdBits = 7.94;
@@ -87,7 +88,8 @@ struct FrameEncoder::Impl {
     auto& compressor = deflate[level];
     if (!compressor) compressor.reset(libdeflate_alloc_compressor(level));
     if (!compressor) throw Error(code::kInternal, "out of memory for libdeflate");
-    const std::size_t size = libdeflate_deflate_compress(compressor.get(), raw.data(), raw.size(), into.data(), into.size() - kTrailerBytes);
+    const std::size_t size =
+        libdeflate_deflate_compress(compressor.get(), raw.data(), raw.size(), into.data(), into.size() - kTrailerBytes);
     if (size == 0) throw Error(code::kInternal, "libdeflate: the block does not fit its frame");
     store_le32(into.data() + size, libdeflate_crc32(0, raw.data(), raw.size()));
     store_le32(into.data() + size + 4, static_cast<std::uint32_t>(raw.size()));
@@ -103,18 +105,10 @@ std::size_t FrameEncoder::encode(Codec codec, int level, std::uint32_t flags, st
   const std::span<std::byte> body = into.subspan(prefix_bytes);
   std::size_t body_bytes = 0;
   switch (codec) {
-    case Codec::kZstd:
-      body_bytes = impl_->encode_zstd(level, raw, body);
-      break;
-    case Codec::kLz4:
-      body_bytes = impl_->encode_lz4(level, raw, body);
-      break;
-    case Codec::kGzip:
-      body_bytes = impl_->encode_gzip(level, raw, body);
-      break;
-    case Codec::kNone:
-      std::memcpy(body.data(), raw.data(), raw.size());
-      return raw.size();
+    case Codec::kZstd: body_bytes = impl_->encode_zstd(level, raw, body); break;
+    case Codec::kLz4: body_bytes = impl_->encode_lz4(level, raw, body); break;
+    case Codec::kGzip: body_bytes = impl_->encode_gzip(level, raw, body); break;
+    case Codec::kNone: std::memcpy(body.data(), raw.data(), raw.size()); return raw.size();
   }
   const std::size_t stored_bytes = codec == Codec::kGzip ? prefix_bytes + body_bytes : body_bytes;
   write_frame_prefix(codec, {static_cast<std::uint32_t>(stored_bytes), static_cast<std::uint32_t>(raw.size()), flags}, into.data());
@@ -172,15 +166,10 @@ FrameDecoder::~FrameDecoder() = default;
 void FrameDecoder::decode(Codec codec, const FrameHeader& header, std::span<const std::byte> frame, std::span<std::byte> into) {
   if (into.size() != header.raw_bytes) throw Error(code::kInternal, "decode was given a buffer of another size");
   switch (codec) {
-    case Codec::kZstd:
-      return impl_->decode_zstd(frame, into);
-    case Codec::kLz4:
-      return impl_->decode_lz4(frame, into);
-    case Codec::kGzip:
-      return impl_->decode_gzip(frame, into);
-    case Codec::kNone:
-      std::memcpy(into.data(), frame.data(), into.size());
-      return;
+    case Codec::kZstd: return impl_->decode_zstd(frame, into);
+    case Codec::kLz4: return impl_->decode_lz4(frame, into);
+    case Codec::kGzip: return impl_->decode_gzip(frame, into);
+    case Codec::kNone: std::memcpy(into.data(), frame.data(), into.size()); return;
   }
 }
 

@@ -31,12 +31,9 @@ Error damaged(const char* what) { return Error(code::kDataDamaged, what); }
 std::size_t frame_prefix_bytes(Codec codec) noexcept {
   switch (codec) {
     case Codec::kZstd:
-    case Codec::kLz4:
-      return kSkippablePrefixBytes;
-    case Codec::kGzip:
-      return kGzipPrefixBytes;
-    case Codec::kNone:
-      return 0;
+    case Codec::kLz4: return kSkippablePrefixBytes;
+    case Codec::kGzip: return kGzipPrefixBytes;
+    case Codec::kNone: return 0;
   }
   return 0;
 }
@@ -66,7 +63,8 @@ FrameHeader read_frame_prefix(Codec codec, std::span<const std::byte> prefix) {
   }
   const FrameHeader header{load_le32(at), load_le32(at + 4), load_le32(at + 8)};
   if (header.raw_bytes > kBlockRawBytes || header.raw_bytes == 0) throw damaged("the frame's raw size is impossible");
-  if (header.stored_bytes < least_stored_bytes || header.stored_bytes + kSkippablePrefixBytes > kBlockBytes) throw damaged("the frame's stored size is impossible");
+  if (header.stored_bytes < least_stored_bytes || header.stored_bytes + kSkippablePrefixBytes > kBlockBytes)
+    throw damaged("the frame's stored size is impossible");
   return header;
 }
 

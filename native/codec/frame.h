@@ -18,7 +18,8 @@ struct FrameHeader {
   std::uint32_t flags = 0;
 };
 
-/// Bytes a reader needs to learn a frame's size: the prefix of zstd and lz4 frames, or the head of a gzip member, which is part of the member. 0 for `none`.
+/// Bytes a reader needs to learn a frame's size: the prefix of zstd and lz4 frames, or the head of a gzip member, which is part of the
+/// member. 0 for `none`.
 std::size_t frame_prefix_bytes(Codec codec) noexcept;
 
 /// Writes the prefix at `into`.

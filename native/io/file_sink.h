@@ -13,8 +13,8 @@ namespace dbbackup {
 /// fsync of the file, rename that refuses to replace, fsync of the directory. Throws disk_full, not_writable or io_error.
 class FileSink final : public Sink {
  public:
-  /// `buffer`, borrowed, gathers small writes and is what O_DIRECT writes from. With `is_direct` the file is written past the page cache where the file
-  /// system allows it: a backup is not read again soon and must not push the server's pages out.
+  /// `buffer`, borrowed, gathers small writes and is what O_DIRECT writes from. With `is_direct` the file is written past the page cache
+  /// where the file system allows it: a backup is not read again soon and must not push the server's pages out.
   FileSink(std::string path, bool is_direct, Block& buffer);
   ~FileSink() override { abort(); }
 

@@ -29,7 +29,8 @@ Error unreadable(int error_number, const std::string& what, const std::string& p
 }  // namespace
 
 // O_NONBLOCK: a named pipe must be refused, not waited for. It means nothing to a file.
-FileSource::FileSource(std::string path) : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) {
+FileSource::FileSource(std::string path)
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) {
   if (!fd_ && errno == ENOENT) throw damaged("the file " + path_ + " is missing", path_);
   if (!fd_ && errno == ELOOP) throw damaged("the file " + path_ + " is a symbolic link", path_);
   if (!fd_) throw unreadable(errno, "cannot open ", path_);

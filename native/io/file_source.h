@@ -9,7 +9,8 @@
 
 namespace dbbackup {
 
-/// A local file read from front to back. Symbolic links are refused: names come from manifests. Throws io_error; a missing file is `data_damaged`.
+/// A local file read from front to back. Symbolic links are refused: names come from manifests. Throws io_error; a missing file is
+/// `data_damaged`.
 class FileSource {
  public:
   explicit FileSource(std::string path);

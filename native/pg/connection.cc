@@ -79,7 +79,8 @@ Error broken_connection(const Connection& connection) {
 
 Error unexpected_result(const Connection& connection, const pg_result* result) {
   if (result == nullptr) return broken_connection(connection);
-  if (PQresultStatus(result) != PGRES_FATAL_ERROR) return Error(code::kProtocolViolation, "the server answered with something else than the statement calls for");
+  if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+    return Error(code::kProtocolViolation, "the server answered with something else than the statement calls for");
   PgFields fields = error_fields(result);
   // An error of libpq's own has no SQLSTATE.
   if (fields.sqlstate.empty() && PQstatus(connection.get()) == CONNECTION_BAD) return Error(code::kConnectionLost, fields.message);
@@ -111,7 +112,8 @@ PgFields error_fields(const pg_result* result) {
 
 std::string database_of(const std::string& connection) {
   // libpq's own rule for what is a connection string (conninfo_uri_parse, recognized_connection_string in fe-connect.c).
-  const bool is_string = connection.starts_with("postgresql://") || connection.starts_with("postgres://") || connection.find('=') != std::string::npos;
+  const bool is_string =
+      connection.starts_with("postgresql://") || connection.starts_with("postgres://") || connection.find('=') != std::string::npos;
   if (!is_string) return connection;
   const OptionsPtr options(PQconninfoParse(connection.c_str(), nullptr));
   // libpq's message quotes the string, password included, and is left out.
@@ -124,7 +126,8 @@ std::string database_of(const std::string& connection) {
 
 void Connection::Closer::operator()(pg_conn* conn) const noexcept { PQfinish(conn); }
 
-Connection::Connection(const ConnectionSpec& spec, const Stop& stop) : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {
+Connection::Connection(const ConnectionSpec& spec, const Stop& stop)
+    : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {
   // libpq's complaint about a string that it cannot read would quote the password in it.
   for (std::size_t index = 0; index < spec.keywords.size(); ++index) {
     if (spec.keywords[index] == "dbname") (void)database_of(spec.values[index]);
@@ -145,7 +148,8 @@ Connection::Connection(const ConnectionSpec& spec, const Stop& stop) : stop_(&st
     if (status == PGRES_POLLING_FAILED || PQstatus(get()) == CONNECTION_BAD) throw connection_error(get());
     auto left = std::chrono::milliseconds{-1};
     if (timeout.count() >= 0) {
-      left = std::max(std::chrono::milliseconds{0}, std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
+      left = std::max(std::chrono::milliseconds{0},
+                      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
     }
     if (stop.wait(PQsocket(get()), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, left) == 0) {
       throw Error(code::kConnectionFailed, "the server did not answer within connect_timeout");
@@ -179,7 +183,8 @@ QueryResult Connection::collect() {
           auto& values = last.rows.emplace_back(static_cast<std::size_t>(columns));
           for (int column = 0; column < columns; ++column) {
             if (PQgetisnull(result.get(), row, column) == 0) {
-              values[static_cast<std::size_t>(column)].emplace(PQgetvalue(result.get(), row, column), static_cast<std::size_t>(PQgetlength(result.get(), row, column)));
+              values[static_cast<std::size_t>(column)].emplace(PQgetvalue(result.get(), row, column),
+                                                               static_cast<std::size_t>(PQgetlength(result.get(), row, column)));
             }
           }
         }
@@ -193,8 +198,7 @@ QueryResult Connection::collect() {
         break;
       case PGRES_COPY_IN:
       case PGRES_COPY_OUT:
-      case PGRES_COPY_BOTH:
-        throw Error(code::kProtocolViolation, "a control query started a COPY");
+      case PGRES_COPY_BOTH: throw Error(code::kProtocolViolation, "a control query started a COPY");
       default:
         if (!first_error) first_error = unexpected_result(*this, result.get());
         break;
@@ -255,7 +259,8 @@ std::vector<std::pair<std::string, std::string>> Connection::options() const {
   std::vector<std::pair<std::string, std::string>> options;
   const OptionsPtr all(PQconninfo(get()));
   for (const PQconninfoOption* option = all.get(); option != nullptr && option->keyword != nullptr; ++option) {
-    if (option->val == nullptr || option->val[0] == '\0' || option->dispchar[0] != '\0') continue;  // dispchar marks secret and debug options.
+    if (option->val == nullptr || option->val[0] == '\0' || option->dispchar[0] != '\0')
+      continue;  // dispchar marks secret and debug options.
     options.emplace_back(option->keyword, option->val);
   }
   return options;

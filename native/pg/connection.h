@@ -32,12 +32,14 @@ struct QueryResult {
 class Connection {
  public:
   /// Connects without blocking past `stop` or the connection's `connect_timeout`.
-  /// Throws connection_failed, authentication_failed, database_not_found, permission_denied, cancelled, or usage for a connection string that is none.
+  /// Throws connection_failed, authentication_failed, database_not_found, permission_denied, cancelled, or usage for a connection string
+  /// that is none.
   Connection(const ConnectionSpec& spec, const Stop& stop);
   Connection(Connection&&) noexcept = default;
   Connection& operator=(Connection&&) noexcept = default;
 
-  /// Runs `sql` (simple protocol; several statements allowed) and returns its last result. Throws the server's error, connection_lost or cancelled.
+  /// Runs `sql` (simple protocol; several statements allowed) and returns its last result. Throws the server's error, connection_lost or
+  /// cancelled.
   QueryResult query(const std::string& sql);
   /// Runs one statement with text parameters (extended protocol).
   QueryResult query(const std::string& sql, const std::vector<std::optional<std::string>>& params);
@@ -77,8 +79,8 @@ class Connection {
   std::unique_ptr<std::vector<std::string>> notices_;
 };
 
-/// The database that a connection parameter names: itself, or what stands in it when it is a URI or keyword string; empty when it names none.
-/// Throws `usage` for a URI or keyword string that libpq cannot read.
+/// The database that a connection parameter names: itself, or what stands in it when it is a URI or keyword string; empty when it names
+/// none. Throws `usage` for a URI or keyword string that libpq cannot read.
 std::string database_of(const std::string& connection);
 
 /// The fields of an error result, or of a connection's message when `result` is null.

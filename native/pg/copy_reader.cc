@@ -22,7 +22,8 @@ bool CopyReader::next_row() {
       std::byte header[kBinaryHeaderBytes];
       if (length < kBinaryHeaderBytes) throw Error(code::kProtocolViolation, "binary COPY began without a header");
       stream_->read(header);
-      if (std::memcmp(header, binary_header().data(), kBinaryHeaderBytes) != 0) throw Error(code::kProtocolViolation, "binary COPY has an unknown header");
+      if (std::memcmp(header, binary_header().data(), kBinaryHeaderBytes) != 0)
+        throw Error(code::kProtocolViolation, "binary COPY has an unknown header");
       is_header_due_ = false;
       length -= kBinaryHeaderBytes;
       if (length == 0) continue;
@@ -44,7 +45,8 @@ void CopyReader::check_end() const {
 
 /// A server sends one row a message; a proxy that cuts messages in another way must not make other rows of them.
 void CopyReader::check_row(std::span<const std::byte> last_part) const {
-  const bool is_row = format_ == RowFormat::kText ? !last_part.empty() && last_part.back() == std::byte{'\n'} : is_row_split_ || last_part.size() >= 2;
+  const bool is_row =
+      format_ == RowFormat::kText ? !last_part.empty() && last_part.back() == std::byte{'\n'} : is_row_split_ || last_part.size() >= 2;
   if (!is_row) throw Error(code::kProtocolViolation, "the server sent a message that is no row");
 }
 

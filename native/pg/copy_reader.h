@@ -20,14 +20,15 @@ struct BlockFacts {
   std::size_t row_bytes_left = 0;
 };
 
-/// Reads the rows of one COPY TO STDOUT into blocks of at most kBlockRawBytes that end at row ends, except inside a row larger than a block.
-/// Binary header and trailer are checked and left out. One thread.
+/// Reads the rows of one COPY TO STDOUT into blocks of at most kBlockRawBytes that end at row ends, except inside a row larger than a
+/// block. Binary header and trailer are checked and left out. One thread.
 class CopyReader {
  public:
   /// `stream` has just been started.
   CopyReader(std::unique_ptr<CopyStream> stream, RowFormat format);
 
-  /// Fills an empty block. False, with the block empty, at the end of the COPY. Throws the server's error, protocol_violation, connection_lost or cancelled.
+  /// Fills an empty block. False, with the block empty, at the end of the COPY. Throws the server's error, protocol_violation,
+  /// connection_lost or cancelled.
   bool read(Block& block, BlockFacts& facts);
 
  private:

@@ -36,7 +36,8 @@ void CopyWriter::flush() {
 void CopyWriter::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const std::size_t part = std::min(bytes.size(), kMessageBytes);
-    if (PQputCopyData(connection_.get(), reinterpret_cast<const char*>(bytes.data()), static_cast<int>(part)) != 1) throw broken_connection(connection_);
+    if (PQputCopyData(connection_.get(), reinterpret_cast<const char*>(bytes.data()), static_cast<int>(part)) != 1)
+      throw broken_connection(connection_);
     flush();
     bytes = bytes.subspan(part);
   }
@@ -49,9 +50,9 @@ std::uint64_t CopyWriter::finish() {
   if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw unexpected_result(connection_, result.get());
   const char* const count = PQcmdTuples(result.get());
   std::uint64_t rows = 0;
-  if (std::from_chars(count, count + std::strlen(count), rows).ec != std::errc{}) throw Error(code::kProtocolViolation, "COPY's command tag has no row count");
-  while (next_result(connection_)) {
-  }
+  if (std::from_chars(count, count + std::strlen(count), rows).ec != std::errc{})
+    throw Error(code::kProtocolViolation, "COPY's command tag has no row count");
+  while (next_result(connection_)) {}
   return rows;
 }
 

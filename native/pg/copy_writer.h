@@ -9,8 +9,8 @@
 
 namespace dbbackup {
 
-/// Feeds one COPY FROM STDIN. Sends CopyData messages of up to 256 KiB and reads notices meanwhile, so that neither side can wait for the other.
-/// An object destroyed before `finish` leaves the connection inside COPY: close it, and the server rolls back.
+/// Feeds one COPY FROM STDIN. Sends CopyData messages of up to 256 KiB and reads notices meanwhile, so that neither side can wait for the
+/// other. An object destroyed before `finish` leaves the connection inside COPY: close it, and the server rolls back.
 class CopyWriter {
  public:
   /// Throws the server's error, connection_lost or cancelled, as the other members do.

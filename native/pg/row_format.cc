@@ -141,10 +141,8 @@ void RowParser::feed_binary(std::span<const std::byte> piece) {
         state_ = State::kFieldData;
         break;
       }
-      case State::kFieldData:
-        break;
-      case State::kEnd:
-        throw damaged("bytes follow the trailer");
+      case State::kFieldData: break;
+      case State::kEnd: throw damaged("bytes follow the trailer");
     }
     if (state_ == State::kFieldData) {
       const std::size_t part = std::min<std::uint64_t>(data_left_, static_cast<std::uint64_t>(end - at));

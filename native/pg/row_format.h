@@ -20,8 +20,8 @@ inline constexpr std::size_t kBinaryTrailerBytes = 2;
 std::span<const std::byte> binary_header() noexcept;
 std::span<const std::byte> binary_trailer() noexcept;
 
-/// Finds row ends in a COPY stream that arrives in arbitrary pieces, and digests the rows. A streaming state machine: a row of any size passes
-/// in constant memory.
+/// Finds row ends in a COPY stream that arrives in arbitrary pieces, and digests the rows. A streaming state machine: a row of any size
+/// passes in constant memory.
 class RowParser {
  public:
   explicit RowParser(RowFormat format);

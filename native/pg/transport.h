@@ -12,7 +12,8 @@ namespace dbbackup {
 class Transport {
  public:
   virtual ~Transport() = default;
-  /// Receives at least one byte, into `first` and, when that is full, `second`. Throws connection_lost at the end of the stream, or cancelled.
+  /// Receives at least one byte, into `first` and, when that is full, `second`. Throws connection_lost at the end of the stream, or
+  /// cancelled.
   virtual std::size_t receive(std::span<std::byte> first, std::span<std::byte> second) = 0;
   /// Sends all of `bytes`.
   virtual void send(std::span<const std::byte> bytes) = 0;

@@ -51,14 +51,16 @@ std::uint64_t rows_of_tag(std::string_view tag) {
   std::uint64_t rows = 0;
   if (!tag.starts_with("COPY ")) throw Error(code::kProtocolViolation, "unexpected command tag after COPY");
   tag.remove_prefix(5);
-  if (std::from_chars(tag.data(), tag.data() + tag.size(), rows).ec != std::errc{}) throw Error(code::kProtocolViolation, "COPY's command tag has no row count");
+  if (std::from_chars(tag.data(), tag.data() + tag.size(), rows).ec != std::errc{})
+    throw Error(code::kProtocolViolation, "COPY's command tag has no row count");
   return rows;
 }
 
 /// Reads the protocol itself.
 class FrameStream final : public CopyStream {
  public:
-  FrameStream(std::unique_ptr<Transport> transport, const std::string& sql, std::span<std::byte> buffer) : transport_(std::move(transport)), buffer_(buffer) {
+  FrameStream(std::unique_ptr<Transport> transport, const std::string& sql, std::span<std::byte> buffer)
+      : transport_(std::move(transport)), buffer_(buffer) {
     std::vector<std::byte> query(kHeaderBytes + sql.size() + 1);
     query[0] = std::byte{'Q'};
     store_be32(query.data() + 1, static_cast<std::uint32_t>(sql.size() + 5));
@@ -151,10 +153,8 @@ class FrameStream final : public CopyStream {
       case 'A':  // NotificationResponse
         skip(size);
         return;
-      case 'E':
-        throw Error::from_server(parse_fields(body(size)));
-      default:
-        throw Error(code::kProtocolViolation, std::string("the server sent an unexpected message of type ") + type);
+      case 'E': throw Error::from_server(parse_fields(body(size)));
+      default: throw Error(code::kProtocolViolation, std::string("the server sent an unexpected message of type ") + type);
     }
   }
 
@@ -232,8 +232,7 @@ class LibpqStream final : public CopyStream {
       const ResultPtr result = next_result(connection_);
       if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) throw unexpected_result(connection_, result.get());
       row_count_ = rows_of_tag(PQcmdStatus(result.get()));
-      while (next_result(connection_)) {
-      }
+      while (next_result(connection_)) {}
       return false;
     }
   }
@@ -262,7 +261,8 @@ class LibpqStream final : public CopyStream {
 
 }  // namespace
 
-std::unique_ptr<CopyStream> start_copy_out(Connection& connection, const std::string& copy_sql, std::span<std::byte> receive_buffer, bool is_libpq_forced) {
+std::unique_ptr<CopyStream> start_copy_out(Connection& connection, const std::string& copy_sql, std::span<std::byte> receive_buffer,
+                                           bool is_libpq_forced) {
   std::unique_ptr<Transport> transport = is_libpq_forced ? nullptr : open_transport(connection);
   if (!transport) return std::make_unique<LibpqStream>(connection, copy_sql);
   return std::make_unique<FrameStream>(std::move(transport), copy_sql, receive_buffer);

@@ -10,8 +10,8 @@
 
 namespace dbbackup {
 
-/// The rows of one COPY TO STDOUT as the server sends them, one CopyData message a row (PostgreSQL manual, "Message Formats": "messages sent from
-/// the backend will always correspond to single data rows").
+/// The rows of one COPY TO STDOUT as the server sends them, one CopyData message a row (PostgreSQL manual, "Message Formats": "messages
+/// sent from the backend will always correspond to single data rows").
 class CopyStream {
  public:
   virtual ~CopyStream() = default;
@@ -27,8 +27,10 @@ class CopyStream {
 };
 
 /// Starts `copy_sql` and gives its rows, read as protocol frames off the connection's socket, through TLS with `SSL_read`; through libpq's
-/// `PQgetCopyData` where the connection is encrypted by GSS or `is_libpq_forced`. The connection must be idle. `receive_buffer` is scratch memory
-/// for small messages, at least 64 KiB. Throws the server's error, protocol_violation, connection_lost or cancelled. An error leaves the connection unusable.
-std::unique_ptr<CopyStream> start_copy_out(Connection& connection, const std::string& copy_sql, std::span<std::byte> receive_buffer, bool is_libpq_forced = false);
+/// `PQgetCopyData` where the connection is encrypted by GSS or `is_libpq_forced`. The connection must be idle. `receive_buffer` is scratch
+/// memory for small messages, at least 64 KiB. Throws the server's error, protocol_violation, connection_lost or cancelled. An error leaves
+/// the connection unusable.
+std::unique_ptr<CopyStream> start_copy_out(Connection& connection, const std::string& copy_sql, std::span<std::byte> receive_buffer,
+                                           bool is_libpq_forced = false);
 
 }  // namespace dbbackup

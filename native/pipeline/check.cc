@@ -26,7 +26,8 @@ class FileCheck {
       return std::move(result_);
     }
     if (source->size() != task_.size_bytes) {
-      find("size", whole_file(), -1, -1, "the file has " + std::to_string(source->size()) + " bytes instead of " + std::to_string(task_.size_bytes));
+      find("size", whole_file(), -1, -1,
+           "the file has " + std::to_string(source->size()) + " bytes instead of " + std::to_string(task_.size_bytes));
     }
     read_segments(*source);
     check_checksum();

@@ -97,7 +97,8 @@ ControlSession::~ControlSession() {
   thread_.join();
 }
 
-void ControlSession::query(std::string sql, std::optional<std::vector<std::optional<std::string>>> params, std::function<void(QueryOutcome)> done) {
+void ControlSession::query(std::string sql, std::optional<std::vector<std::optional<std::string>>> params,
+                           std::function<void(QueryOutcome)> done) {
   {
     const std::lock_guard lock(impl_->mutex);
     if (!impl_->is_over) {

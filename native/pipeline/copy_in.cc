@@ -11,9 +11,10 @@ namespace {
 
 /// Throws unless the rows that came out of a segment are the rows that went in.
 void prove_equal(const CopyInSegment& segment, const RowParser& parser) {
-  if (parser.digest().rows == segment.row_count && parser.raw_bytes() == segment.raw_bytes && parser.digest().hex() == segment.digest) return;
-  throw Error(code::kDataDamaged, segment.name + ": the rows differ from those that were backed up (" + std::to_string(parser.digest().rows) + " of " +
-                                      std::to_string(segment.row_count) + " rows)");
+  if (parser.digest().rows == segment.row_count && parser.raw_bytes() == segment.raw_bytes && parser.digest().hex() == segment.digest)
+    return;
+  throw Error(code::kDataDamaged, segment.name + ": the rows differ from those that were backed up (" +
+                                      std::to_string(parser.digest().rows) + " of " + std::to_string(segment.row_count) + " rows)");
 }
 
 void load_segment(const CopyInSegment& segment, Connection& connection, Worker& worker) {
@@ -37,7 +38,8 @@ void load_segment(const CopyInSegment& segment, Connection& connection, Worker& 
   prove_equal(segment, parser);
   const std::uint64_t stored_rows = writer.finish();
   if (stored_rows != segment.row_count) {
-    throw Error(code::kServerError, "the server stored " + std::to_string(stored_rows) + " of " + std::to_string(segment.row_count) + " rows");
+    throw Error(code::kServerError,
+                "the server stored " + std::to_string(stored_rows) + " of " + std::to_string(segment.row_count) + " rows");
   }
   connection.execute(segment.commit_sql);
   worker.counters.add_stored(segment.stored_bytes);

@@ -30,7 +30,10 @@ std::uint64_t most_stored_bytes(std::uint64_t row_bytes_left) {
 }  // namespace
 
 DataFileWriter::DataFileWriter(const FileSinkSpec& spec, Block buffer)
-    : spec_(spec), buffer_(std::move(buffer)), header_frame_(small_frame(spec, binary_header())), trailer_frame_(small_frame(spec, binary_trailer())) {}
+    : spec_(spec),
+      buffer_(std::move(buffer)),
+      header_frame_(small_frame(spec, binary_header())),
+      trailer_frame_(small_frame(spec, binary_trailer())) {}
 
 DataFileWriter::~DataFileWriter() {
   if (is_finished_) return;
@@ -83,7 +86,8 @@ void DataFileWriter::close_segment() {
   is_segment_open_ = false;
 }
 
-void DataFileWriter::write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes, const BlockFacts& facts) {
+void DataFileWriter::write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes,
+                                 const BlockFacts& facts) {
   if (!facts.begins_inside_row) make_room(frame.size() + most_stored_bytes(facts.row_bytes_left));
   if (!is_segment_open_) open_segment(source, format);
   append(frame);

@@ -18,15 +18,16 @@ namespace dbbackup {
 /// One thread. Destroyed before `finish`, it removes all parts it has written.
 class DataFileWriter {
  public:
-  /// `buffer` is what the files, one after the other, are written from. Taken before any frame is under way: a file opened later could wait for ever
-  /// for a block that only its own writing would free.
+  /// `buffer` is what the files, one after the other, are written from. Taken before any frame is under way: a file opened later could wait
+  /// for ever for a block that only its own writing would free.
   DataFileWriter(const FileSinkSpec& spec, Block buffer);
   ~DataFileWriter();
   DataFileWriter(const DataFileWriter&) = delete;
   DataFileWriter& operator=(const DataFileWriter&) = delete;
 
   /// Appends a frame of `source`, which begins a segment after `end_source` or where the file is new.
-  void write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes, const BlockFacts& facts);
+  void write_frame(std::int64_t source, RowFormat format, std::span<const std::byte> frame, std::uint64_t raw_bytes,
+                   const BlockFacts& facts);
   /// Ends `source`; one without rows gets a segment all the same.
   void end_source(std::int64_t source, RowFormat format);
   /// Publishes the last file. Afterwards `files` and `segments` are complete.

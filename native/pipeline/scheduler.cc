@@ -17,7 +17,8 @@ constexpr int kFewestBlocks = 4;
 void check_options(const EngineOptions& options) {
   if (options.worker_count < 1 || options.worker_count > kMostThreads) throw Error(code::kUsage, "workerCount is out of range");
   if (options.encoder_count < 1 || options.encoder_count > kMostThreads) throw Error(code::kUsage, "encoderCount is out of range");
-  if (options.blocks_per_worker < kFewestBlocks || options.blocks_per_worker > 4096) throw Error(code::kUsage, "blocksPerWorker is out of range");
+  if (options.blocks_per_worker < kFewestBlocks || options.blocks_per_worker > 4096)
+    throw Error(code::kUsage, "blocksPerWorker is out of range");
 }
 
 Outcome cancelled(std::int64_t task_id) {
@@ -103,7 +104,8 @@ EngineStats Scheduler::stats() const {
     stats.row_count += counters.row_count.load(kRelaxed);
     const std::int64_t task_id = counters.task_id.load(kRelaxed);
     if (task_id < 0) continue;
-    stats.workers.push_back({task_id, counters.source.load(kRelaxed), counters.task_raw_bytes.load(kRelaxed), counters.task_row_count.load(kRelaxed)});
+    stats.workers.push_back(
+        {task_id, counters.source.load(kRelaxed), counters.task_raw_bytes.load(kRelaxed), counters.task_row_count.load(kRelaxed)});
   }
   return stats;
 }

@@ -16,7 +16,8 @@ namespace dbbackup {
 class EncoderPool;
 class Worker;
 
-/// Owns every thread of the data path: per worker one that reads and one that writes, and the encoders all share. Tasks run in order of submission.
+/// Owns every thread of the data path: per worker one that reads and one that writes, and the encoders all share. Tasks run in order of
+/// submission.
 class Scheduler {
  public:
   /// Called once per task, on a worker's thread; must not throw or block.

@@ -19,7 +19,8 @@ class SegmentReader {
 
   /// Begins the segment of `stored_bytes` at the source's position, which is `offset`.
   void begin(std::uint64_t offset, std::uint64_t stored_bytes);
-  /// The next frame, decoded; empty at the end. Throws `data_damaged` (the frame's bytes are consumed as far as they could be read), io_error.
+  /// The next frame, decoded; empty at the end. Throws `data_damaged` (the frame's bytes are consumed as far as they could be read),
+  /// io_error.
   std::span<const std::byte> next();
   /// Reads over the rest of the segment, for the hasher's sake.
   void skip_rest();

@@ -12,7 +12,8 @@
 #include "pg/connection.h"
 #include "pg/row_format.h"
 
-/// What crosses the boundary to TypeScript, as plain structs. Field by field the same as `src/native/binding.ts`, where the fields are described.
+/// What crosses the boundary to TypeScript, as plain structs. Field by field the same as `src/native/binding.ts`, where the fields are
+/// described.
 namespace dbbackup {
 
 struct SessionSpec {

@@ -33,7 +33,8 @@ struct WorkerCounters {
 /// What a task runs with: memory, a connection kept between tasks, a second thread, counters. Used by one worker thread.
 class Worker {
  public:
-  Worker(const Stop& stop, EncoderPool& encoders, int block_count) : pool(static_cast<std::size_t>(block_count)), encoders(encoders), stop_(stop) {}
+  Worker(const Stop& stop, EncoderPool& encoders, int block_count)
+      : pool(static_cast<std::size_t>(block_count)), encoders(encoders), stop_(stop) {}
 
   /// An open connection, set up as `session` says: the one of the previous task when the key is the same.
   Connection& connection(const SessionSpec& session);

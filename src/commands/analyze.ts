@@ -8,10 +8,19 @@ const statementsQuery = `
   ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, c.oid`;
 
 /** A role that owns only some of the tables would be warned of each other one. */
-const laneSettings = ["SET client_encoding TO 'UTF8'", 'SET client_min_messages TO error', 'SET statement_timeout TO 0', 'SET synchronous_commit TO off'];
+const laneSettings = [
+  "SET client_encoding TO 'UTF8'",
+  'SET client_min_messages TO error',
+  'SET statement_timeout TO 0',
+  'SET synchronous_commit TO off',
+];
 
 /** Gathers the planner's statistics of all relations with up to `jobs` sessions: the loading of large databases ends in minutes of a single ANALYZE otherwise. */
-export const analyze = async (session: Session, jobs: number, withSession: (use: (session: Session) => Promise<void>) => Promise<void>): Promise<void> => {
+export const analyze = async (
+  session: Session,
+  jobs: number,
+  withSession: (use: (session: Session) => Promise<void>) => Promise<void>,
+): Promise<void> => {
   // The client encoding may be the database's here; names must come as UTF-8, which is what goes back.
   await session.query("SET client_encoding TO 'UTF8'");
   const statements = (await session.query(statementsQuery)).rows.map(([statement]) => statement ?? '').values();

@@ -8,8 +8,8 @@ import { CompressStream, DecompressStream } from 'zstd-napi';
 import type { ManifestArchive } from '../manifest/schema.js';
 import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
 import { largeObjectsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
-import { toStorageError } from '../storage/storage-error.js';
 import type { LocalStorage } from '../storage/storage.js';
+import { toStorageError } from '../storage/storage-error.js';
 
 /** Fast, and as small as the archive format's own compression. */
 const compressionLevel = 3;
@@ -33,28 +33,42 @@ export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<St
   storeArchive(target, schemaPath(target.database), dump, [new CompressStream({ compressionLevel, checksumFlag: true })]);
 
 /** The large objects' archive, as pg_dump writes it. */
-export const storeLargeObjects = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> => storeArchive(target, largeObjectsPath(target.database), dump, []);
+export const storeLargeObjects = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
+  storeArchive(target, largeObjectsPath(target.database), dump, []);
 
 export interface StoredArchive {
   readonly archive: ManifestArchive;
   readonly warnings: readonly string[];
 }
 
-const storeArchive = async (target: ArchiveTarget, path: string, dump: DumpToPath, filters: readonly Transform[]): Promise<StoredArchive> => {
+const storeArchive = async (
+  target: ArchiveTarget,
+  path: string,
+  dump: DumpToPath,
+  filters: readonly Transform[],
+): Promise<StoredArchive> => {
   const folder = await target.storage.createFolder(nameInBackup(target.id, dirname(path)));
   const dumpPath = join(folder, `pg_dump${temporarySuffix}`);
   try {
     // pg_dump overwrites what is there and keeps its mode.
     await writeFile(dumpPath, '', newFile);
     const warnings = await dump(dumpPath);
-    const { sizeBytes, sha256 } = await publishStream(createReadStream(dumpPath), filters, await target.storage.localPath(nameInBackup(target.id, path)));
+    const { sizeBytes, sha256 } = await publishStream(
+      createReadStream(dumpPath),
+      filters,
+      await target.storage.localPath(nameInBackup(target.id, path)),
+    );
     return { archive: { path, sizeBytes, sha256, pgDumpVersion: target.pgDumpVersion }, warnings };
   } finally {
     await rm(dumpPath, { force: true });
   }
 };
 
-const publishStream = async (source: Readable, filters: readonly Transform[], path: string): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
+const publishStream = async (
+  source: Readable,
+  filters: readonly Transform[],
+  path: string,
+): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   const meter = new Transform({

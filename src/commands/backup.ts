@@ -13,8 +13,8 @@ import { ManifestBuilder } from '../manifest/builder.js';
 import { createJournal, type Journal } from '../manifest/journal.js';
 import type { Manifest, ManifestArchive } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
-import { measureMemory, processHost, processId } from '../native/host.js';
 import type { Engine } from '../native/engine.js';
+import { measureMemory, processHost, processId } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
 import { toCopyOut } from '../planner/copy-statements.js';
@@ -55,7 +55,15 @@ export const backup = async (options: BackupOptions, context: RunContext = {}): 
     const report = await run.run();
     if (options.isVerifying !== true) return report;
     const { jobs, memoryLimitBytes } = options;
-    const verified = await verify({ id, outputDir: options.outputDir, ...(jobs === undefined ? {} : { jobs }), ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }) }, context);
+    const verified = await verify(
+      {
+        id,
+        outputDir: options.outputDir,
+        ...(jobs === undefined ? {} : { jobs }),
+        ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
+      },
+      context,
+    );
     return { ...report, verified };
   });
 };
@@ -94,7 +102,15 @@ class BackupRun {
 
   async run(): Promise<BackupReport> {
     const { id, storage, session, journal, context } = this.#parts;
-    this.#record({ type: 'backup.started', id, database: session.info().database, repository: storage.location, pid: processId, host: hostname(), toolVersion: readToolVersion() });
+    this.#record({
+      type: 'backup.started',
+      id,
+      database: session.info().database,
+      repository: storage.location,
+      pid: processId,
+      host: hostname(),
+      toolVersion: readToolVersion(),
+    });
     let manifest: Manifest;
     try {
       const leader = createLocalLeader(session);
@@ -112,7 +128,18 @@ class BackupRun {
     const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
     createEmit([context.onEvent])({ type: 'backup.finished', id, rowCount, rawBytes, storedBytes, ...speed });
     const manifestPath = await storage.localPath(nameInBackup(id, backupNames.manifest));
-    return { id, repository: storage.location, manifestPath, rowCount, rawBytes, storedBytes, relationCount, fileCount, ...speed, warnings: this.#warnings };
+    return {
+      id,
+      repository: storage.location,
+      manifestPath,
+      rowCount,
+      rawBytes,
+      storedBytes,
+      relationCount,
+      fileCount,
+      ...speed,
+      warnings: this.#warnings,
+    };
   }
 
   async #save(leader: Leader, held: HeldSnapshot): Promise<Manifest> {
@@ -147,7 +174,13 @@ class BackupRun {
       id,
       tool: { name: 'dbbackup', version: readToolVersion() },
       startedAt: this.#startedAt,
-      options: { compression: settings.compressionName, chunkSizeBytes: settings.chunkSizeBytes, format: settings.format, checksum: settings.checksum, jobs: settings.jobs },
+      options: {
+        compression: settings.compressionName,
+        chunkSizeBytes: settings.chunkSizeBytes,
+        format: settings.format,
+        checksum: settings.checksum,
+        jobs: settings.jobs,
+      },
       codec: settings.codec,
       catalog,
       plan,
@@ -157,7 +190,9 @@ class BackupRun {
     });
     const { jobs } = settings;
     // The pool is measured against the limit here, after pg_dump's output has passed.
-    await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) => this.#copy(engine, held, plan, builder));
+    await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
+      this.#copy(engine, held, plan, builder),
+    );
     await leader.checkSnapshot();
     return builder.build(new Date(systemClock.nowMs()).toISOString());
   }
@@ -172,16 +207,35 @@ class BackupRun {
           this.#record({ type: 'chunk.started', taskId: origin.taskId, name: nameTask(origin) });
         },
         onFinished: async ({ origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs, files, segments }) => {
-          const event = this.#record({ type: 'chunk.finished', taskId, name: nameTask(origin), rawBytes, storedBytes, rowCount, elapsedMs, files, segments });
+          const event = this.#record({
+            type: 'chunk.finished',
+            taskId,
+            name: nameTask(origin),
+            rawBytes,
+            storedBytes,
+            rowCount,
+            elapsedMs,
+            files,
+            segments,
+          });
           builder.add(event);
           await this.#journalled;
         },
         onFailed: ({ origin }, error) => {
-          this.#record({ type: 'chunk.failed', taskId: origin.taskId, name: error.details.object ?? nameTask(origin), code: error.code, message: error.message });
+          this.#record({
+            type: 'chunk.failed',
+            taskId: origin.taskId,
+            name: error.details.object ?? nameTask(origin),
+            code: error.code,
+            message: error.message,
+          });
         },
       });
     try {
-      await withProgress({ engine, emit: createEmit([this.#parts.context.onEvent]), estimatedRawBytes: plan.estimatedRawBytes, nameOf }, run);
+      await withProgress(
+        { engine, emit: createEmit([this.#parts.context.onEvent]), estimatedRawBytes: plan.estimatedRawBytes, nameOf },
+        run,
+      );
     } catch (error) {
       throw await nameLargestRow(session, held.catalog, plan, toDbbackupError(error));
     }
@@ -197,7 +251,11 @@ class BackupRun {
     const worker = {
       key: snapshot,
       connection: toConnectionSpec(options.connection, `dbbackup ${id}`, toSameServer(session)),
-      setupSql: [...prelude(encoding), 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`],
+      setupSql: [
+        ...prelude(encoding),
+        'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+        `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
+      ],
     };
     return (task: PlannedTask) => ({
       kind: 'copyOut' as const,
@@ -206,7 +264,8 @@ class BackupRun {
       sources: task.chunks.map((chunk) => {
         const planned = plan.relations[chunk.relation];
         const relation = relations.get(planned?.oid ?? -1);
-        if (planned === undefined || relation === undefined) throw new Error(`the plan reads relation ${chunk.relation}, which the catalog does not hold`);
+        if (planned === undefined || relation === undefined)
+          throw new Error(`the plan reads relation ${chunk.relation}, which the catalog does not hold`);
         return { name: chunk.name, format: planned.format, ...toCopyOut(relation, planned.format, chunk, encoding) };
       }),
       sink: {

@@ -55,16 +55,29 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
 
   const found = new Map<string, { rowCount: number; digest: string }>();
   await withEngine({ jobs, memoryLimitBytes, signal }, (engine) =>
-    withProgress({ engine, emit, estimatedRawBytes: plan.estimatedRawBytes, nameOf: (taskId, source) => tasks[taskId - 1]?.spec.sources[source]?.name ?? '' }, () =>
-      runTasks(engine, tasks, jobs, {
-        onStarted: () => undefined,
-        onFinished: async ({ spec }, { segments }) => {
-          for (const { source, rowCount, digest } of segments) addTo(found, spec.sources[source]?.name ?? '', rowCount, digest);
-        },
-        onFailed: ({ spec, origin }, error) => {
-          emit({ type: 'chunk.failed', taskId: origin.taskId, name: spec.sources[0]?.name ?? '', code: error.code, message: error.message });
-        },
-      }),
+    withProgress(
+      {
+        engine,
+        emit,
+        estimatedRawBytes: plan.estimatedRawBytes,
+        nameOf: (taskId, source) => tasks[taskId - 1]?.spec.sources[source]?.name ?? '',
+      },
+      () =>
+        runTasks(engine, tasks, jobs, {
+          onStarted: () => undefined,
+          onFinished: async ({ spec }, { segments }) => {
+            for (const { source, rowCount, digest } of segments) addTo(found, spec.sources[source]?.name ?? '', rowCount, digest);
+          },
+          onFailed: ({ spec, origin }, error) => {
+            emit({
+              type: 'chunk.failed',
+              taskId: origin.taskId,
+              name: spec.sources[0]?.name ?? '',
+              code: error.code,
+              message: error.message,
+            });
+          },
+        }),
     ),
   );
   compare(database.relations, found);
@@ -94,11 +107,17 @@ const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<stri
     const sum = found.get(keyOf(relation));
     if (sum !== undefined) addTo(foundSums, key, sum.rowCount, sum.digest);
   }
-  const different = [...wantedSums].filter(([key, wanted]) => foundSums.get(key)?.rowCount !== wanted.rowCount || foundSums.get(key)?.digest !== wanted.digest);
+  const different = [...wantedSums].filter(
+    ([key, wanted]) => foundSums.get(key)?.rowCount !== wanted.rowCount || foundSums.get(key)?.digest !== wanted.digest,
+  );
   if (different.length > 0) throw differs(different.map(([key]) => key));
 };
 
 const differs = (names: readonly string[]): DbbackupError =>
-  new DbbackupError('content_differs', `the restored rows of ${names[0]} differ from the backup${names.length > 1 ? `, and those of ${names.length - 1} more` : ''}`, {
-    details: { object: names[0] ?? '' },
-  });
+  new DbbackupError(
+    'content_differs',
+    `the restored rows of ${names[0]} differ from the backup${names.length > 1 ? `, and those of ${names.length - 1} more` : ''}`,
+    {
+      details: { object: names[0] ?? '' },
+    },
+  );

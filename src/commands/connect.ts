@@ -8,7 +8,11 @@ import type { ConnectionOptions } from './options.js';
  *
  * Defaults that libpq leaves to the system: a dead peer is noticed within a minute instead of hours.
  */
-export const toConnectionSpec = (options: ConnectionOptions, applicationName: string, overrides: Readonly<Record<string, string>> = {}): ConnectionSpec => {
+export const toConnectionSpec = (
+  options: ConnectionOptions,
+  applicationName: string,
+  overrides: Readonly<Record<string, string>> = {},
+): ConnectionSpec => {
   checkConnectionUri(options.database);
   const given: readonly (readonly [string, string | undefined])[] = [
     ['keepalives_idle', '20'],

@@ -21,7 +21,14 @@ import { openRepository } from '../storage/repository.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
 import { chooseTool, findCompanion, findTools, toMajor } from '../tools/find-tools.js';
-import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData, restoreWhole } from '../tools/restore-archive.js';
+import {
+  listArchive,
+  type RestoreArchiveOptions,
+  restoreEntries,
+  restorePostData,
+  restorePreData,
+  restoreWhole,
+} from '../tools/restore-archive.js';
 import { type ToolConnection, toToolConnection } from '../tools/tool.js';
 import { analyze } from './analyze.js';
 import { unpackSchema } from './archives.js';
@@ -121,7 +128,9 @@ class RestoreRun {
       const archivePath = await storage.localPath(nameInBackup(id, largeObjects.path));
       await this.#phase('large objects', async () => this.#warn(await restoreWhole({ ...archive, archivePath }, 'large objects')));
     }
-    await this.#phase('post-data', async () => this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })));
+    await this.#phase('post-data', async () =>
+      this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
+    );
     await this.#phase('finish', () => this.#finish());
     const checkedRelationCount = await this.#check();
 
@@ -139,7 +148,9 @@ class RestoreRun {
     const { path, sha256 } = database.schema;
     const storedPath = await storage.localPath(nameInBackup(id, path));
     if ((await hashFile(storedPath, 'sha256')) !== sha256) {
-      throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, { details: { object: path, path: storedPath } });
+      throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
+        details: { object: path, path: storedPath },
+      });
     }
     await unpackSchema(storedPath, archive.archivePath);
   }
@@ -163,12 +174,19 @@ class RestoreRun {
             await builder.finishTask(origin.taskId);
           },
           onFailed: ({ spec, origin }, error) => {
-            this.#emit({ type: 'chunk.failed', taskId: origin.taskId, name: error.details.object ?? nameTask(spec), code: error.code, message: error.message });
+            this.#emit({
+              type: 'chunk.failed',
+              taskId: origin.taskId,
+              name: error.details.object ?? nameTask(spec),
+              code: error.code,
+              message: error.message,
+            });
           },
         }),
       ),
     );
-    const missing = database.relations.length - new Set(plan.tasks.flatMap(({ segments }) => segments.map(({ relation }) => relation))).size;
+    const missing =
+      database.relations.length - new Set(plan.tasks.flatMap(({ segments }) => segments.map(({ relation }) => relation))).size;
     const rowless = database.relations.filter(({ segments }) => segments.length === 0).length;
     if (missing !== rowless) throw new DbbackupError('internal', `the restore plan leaves out ${missing - rowless} relations`);
   }
@@ -180,7 +198,9 @@ class RestoreRun {
     const entries = groups.byRelation.get(relation?.oid ?? 0);
     if (relation === undefined || entries === undefined) return;
     const what = `indexes of ${displayName(relation)}`;
-    await this.#phase(what, async () => this.#warn(await restoreEntries(archive, { entries, jobs: indexJobs, what, listPath: join(scratch, `relation-${index}.list`) })));
+    await this.#phase(what, async () =>
+      this.#warn(await restoreEntries(archive, { entries, jobs: indexJobs, what, listPath: join(scratch, `relation-${index}.list`) })),
+    );
   }
 
   async #prepareTasks() {
@@ -198,7 +218,8 @@ class RestoreRun {
       const segment = relation?.segments[ref.segment];
       const file = manifest.files[segment?.file ?? -1];
       const path = paths[segment?.file ?? -1];
-      if (relation === undefined || segment === undefined || file === undefined || path === undefined) throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
+      if (relation === undefined || segment === undefined || file === undefined || path === undefined)
+        throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
       const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
       const name = nameSegment(database, ref);
       const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation), commitSql: 'COMMIT' };
@@ -230,8 +251,20 @@ class RestoreRun {
     if (options.isChecking !== true) return undefined;
     let checked = 0;
     await this.#phase('check', async () => {
-      const worker = { key: 'check', connection: toConnectionSpec(options.connection, `dbbackup ${id}`, toSameServer(session)), setupSql: prelude(database.encoding) };
-      checked = await checkRestored({ session, database, worker, jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal, emit: this.#emit });
+      const worker = {
+        key: 'check',
+        connection: toConnectionSpec(options.connection, `dbbackup ${id}`, toSameServer(session)),
+        setupSql: prelude(database.encoding),
+      };
+      checked = await checkRestored({
+        session,
+        database,
+        worker,
+        jobs,
+        memoryLimitBytes: options.memoryLimitBytes,
+        signal: context.signal,
+        emit: this.#emit,
+      });
     });
     return checked;
   }

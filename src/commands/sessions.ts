@@ -10,8 +10,14 @@ export interface SessionSettings {
 }
 
 /** Runs `use` with an open control session and closes it. */
-export const withSession = async <T>(connection: ConnectionOptions, settings: SessionSettings, use: (session: Session) => Promise<T>): Promise<T> => {
-  const session = await openSession(toConnectionSpec(connection, settings.applicationName, settings.overrides), { signal: settings.signal });
+export const withSession = async <T>(
+  connection: ConnectionOptions,
+  settings: SessionSettings,
+  use: (session: Session) => Promise<T>,
+): Promise<T> => {
+  const session = await openSession(toConnectionSpec(connection, settings.applicationName, settings.overrides), {
+    signal: settings.signal,
+  });
   try {
     return await use(session);
   } finally {

@@ -12,7 +12,8 @@ const maxLevels = { zstd: 22, gzip: 12, lz4: 0, none: 0 } as const;
 /** The number of jobs to run; `usage` when it is out of range. */
 export const toJobs = (jobs: number | undefined): number => {
   const chosen = jobs ?? toDefaultJobs(availableParallelism());
-  if (!Number.isInteger(chosen) || chosen < 1 || chosen > maxJobs) throw new DbbackupError('usage', `jobs must be a number from 1 to ${maxJobs}`);
+  if (!Number.isInteger(chosen) || chosen < 1 || chosen > maxJobs)
+    throw new DbbackupError('usage', `jobs must be a number from 1 to ${maxJobs}`);
   return chosen;
 };
 
@@ -20,9 +21,11 @@ export const toJobs = (jobs: number | undefined): number => {
 export const toBackupSettings = (options: BackupOptions) => {
   const { codec, level } = toCompression(options);
   const least = codec === 'zstd' || codec === 'gzip' ? 1 : 0;
-  if (!Number.isInteger(level) || level < least || level > maxLevels[codec]) throw new DbbackupError('usage', `${codec} has no level ${level}`);
+  if (!Number.isInteger(level) || level < least || level > maxLevels[codec])
+    throw new DbbackupError('usage', `${codec} has no level ${level}`);
   const chunkSizeBytes = options.chunkSizeBytes ?? defaults.chunkSizeBytes;
-  if (!Number.isSafeInteger(chunkSizeBytes) || chunkSizeBytes < minChunkBytes) throw new DbbackupError('usage', 'the chunk size must be 1 MB or more');
+  if (!Number.isSafeInteger(chunkSizeBytes) || chunkSizeBytes < minChunkBytes)
+    throw new DbbackupError('usage', 'the chunk size must be 1 MB or more');
   return {
     jobs: toJobs(options.jobs),
     codec,
@@ -41,7 +44,10 @@ export interface EngineSettings {
 }
 
 /** Runs `use` with an engine of `jobs` workers whose memory stays below the limit, and closes it. */
-export const withEngine = async <T>({ jobs, memoryLimitBytes, signal }: EngineSettings, use: (engine: Engine) => Promise<T>): Promise<T> => {
+export const withEngine = async <T>(
+  { jobs, memoryLimitBytes, signal }: EngineSettings,
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> => {
   const blocksPerWorker = toBlocksPerWorker(jobs, measureMemory().rssBytes, memoryLimitBytes);
   const engine = openEngine({ workerCount: jobs, encoderCount: Math.min(availableParallelism(), jobs * 2), blocksPerWorker }, { signal });
   try {

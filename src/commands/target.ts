@@ -18,13 +18,18 @@ export const prepareTarget = async (options: RestoreOptions, source: ManifestDat
   const name = databaseOf(options.connection.database);
   await withMaintenance(options.connection, signal, async (session) => {
     const exists = (await session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows.length > 0;
-    if (exists && !isCleaning) throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
+    if (exists && !isCleaning)
+      throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
     if (exists) await session.query(await formatSql(session, 'DROP DATABASE %I', [name]));
     await session.query(await createStatement(session, name, source));
   });
 };
 
-const withMaintenance = async (connection: ConnectionOptions, signal: AbortSignal | undefined, use: (session: Session) => Promise<void>): Promise<void> => {
+const withMaintenance = async (
+  connection: ConnectionOptions,
+  signal: AbortSignal | undefined,
+  use: (session: Session) => Promise<void>,
+): Promise<void> => {
   const [first, second] = maintenanceDatabases;
   const open = (dbname: string) => withSession(connection, { applicationName: 'dbbackup', signal, overrides: { dbname } }, use);
   try {
@@ -48,8 +53,10 @@ const createStatement = (session: Session, name: string, source: ManifestDatabas
   const version = session.info().serverVersion;
   const base = 'CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L';
   const values = [name, encoding, collate, ctype];
-  if (localeProvider === 'i' && icuLocale !== null && version >= 150000) return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L`, [...values, icuLocale]);
-  if (localeProvider === 'b' && icuLocale !== null && version >= 170000) return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale]);
+  if (localeProvider === 'i' && icuLocale !== null && version >= 150000)
+    return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L`, [...values, icuLocale]);
+  if (localeProvider === 'b' && icuLocale !== null && version >= 170000)
+    return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale]);
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 
@@ -59,7 +66,9 @@ export const checkEmpty = async (session: Session): Promise<void> => {
   const first = rows[0]?.[0];
   if (first === undefined || first === null) return;
   const { database } = session.info();
-  throw new DbbackupError('target_not_empty', `database ${JSON.stringify(database)} is not empty: it holds ${first}`, { details: { object: database } });
+  throw new DbbackupError('target_not_empty', `database ${JSON.stringify(database)} is not empty: it holds ${first}`, {
+    details: { object: database },
+  });
 };
 
 const userObjectsQuery = `

@@ -29,7 +29,14 @@ export const verify = async (options: VerifyOptions, context: RunContext = {}): 
   const damage: Damage[] = [];
   const note = (found: Damage): void => {
     damage.push(found);
-    emit({ type: 'damage.found', path: found.path, relation: found.relation, frame: found.frame, kind: found.kind, message: found.message });
+    emit({
+      type: 'damage.found',
+      path: found.path,
+      relation: found.relation,
+      frame: found.frame,
+      kind: found.kind,
+      message: found.message,
+    });
   };
   const totals = { rowCount: 0, rawBytes: 0 };
   for (const found of await checkArchives(storage, manifest)) note(found);
@@ -88,11 +95,16 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
 
 const checkArchives = async (storage: LocalStorage, manifest: Manifest): Promise<readonly Damage[]> => {
   const damage: Damage[] = [];
-  for (const { path, sha256 } of manifest.databases.flatMap(({ schema, largeObjects }) => (largeObjects === null ? [schema] : [schema, largeObjects]))) {
+  for (const { path, sha256 } of manifest.databases.flatMap(({ schema, largeObjects }) =>
+    largeObjects === null ? [schema] : [schema, largeObjects],
+  )) {
     const name = nameInBackup(manifest.id, path);
     const found = (await storage.stat(name)) === null ? null : await hashFile(await storage.localPath(name), 'sha256');
     if (found === sha256) continue;
-    const what = found === null ? { kind: 'missing', message: 'the archive is missing' } : { kind: 'checksum', message: 'the archive’s SHA-256 is not the one in the manifest' };
+    const what =
+      found === null
+        ? { kind: 'missing', message: 'the archive is missing' }
+        : { kind: 'checksum', message: 'the archive’s SHA-256 is not the one in the manifest' };
     damage.push({ path, relation: '', frame: -1, offset: -1, ...what });
   }
   return damage;

@@ -4,10 +4,25 @@ import type { FileResult, SegmentResult } from './results.js';
 export type Event = { readonly atMs: number } & EventBody;
 
 export type EventBody =
-  | { readonly type: 'backup.started'; readonly id: string; readonly database: string; readonly repository: string; readonly pid: number; readonly host: string; readonly toolVersion: string }
+  | {
+      readonly type: 'backup.started';
+      readonly id: string;
+      readonly database: string;
+      readonly repository: string;
+      readonly pid: number;
+      readonly host: string;
+      readonly toolVersion: string;
+    }
   | { readonly type: 'snapshot.taken'; readonly snapshot: string; readonly lsn: string; readonly relationCount: number }
   | { readonly type: 'schema.dumped'; readonly path: string; readonly sizeBytes: number; readonly sha256: string }
-  | { readonly type: 'plan.ready'; readonly taskCount: number; readonly relationCount: number; readonly estimatedRawBytes: number; readonly binaryRelationCount: number; readonly splitRelationCount: number }
+  | {
+      readonly type: 'plan.ready';
+      readonly taskCount: number;
+      readonly relationCount: number;
+      readonly estimatedRawBytes: number;
+      readonly binaryRelationCount: number;
+      readonly splitRelationCount: number;
+    }
   | { readonly type: 'chunk.started'; readonly taskId: number; readonly name: string }
   | {
       readonly type: 'chunk.finished';
@@ -24,14 +39,56 @@ export type EventBody =
   | { readonly type: 'chunk.failed'; readonly taskId: number; readonly name: string; readonly code: string; readonly message: string }
   | { readonly type: 'phase.started'; readonly phase: string }
   | { readonly type: 'phase.finished'; readonly phase: string; readonly elapsedMs: number }
-  | { readonly type: 'progress'; readonly rawBytes: number; readonly storedBytes: number; readonly rowCount: number; readonly estimatedRawBytes: number; readonly bytesPerSecond: number; readonly rssBytes: number; readonly active: readonly string[] }
+  | {
+      readonly type: 'progress';
+      readonly rawBytes: number;
+      readonly storedBytes: number;
+      readonly rowCount: number;
+      readonly estimatedRawBytes: number;
+      readonly bytesPerSecond: number;
+      readonly rssBytes: number;
+      readonly active: readonly string[];
+    }
   | { readonly type: 'warning'; readonly message: string; readonly object?: string }
-  | { readonly type: 'damage.found'; readonly path: string; readonly relation: string; readonly frame: number; readonly kind: string; readonly message: string }
-  | { readonly type: 'backup.finished'; readonly id: string; readonly rowCount: number; readonly rawBytes: number; readonly storedBytes: number; readonly elapsedMs: number; readonly bytesPerSecond: number; readonly peakRssBytes: number }
+  | {
+      readonly type: 'damage.found';
+      readonly path: string;
+      readonly relation: string;
+      readonly frame: number;
+      readonly kind: string;
+      readonly message: string;
+    }
+  | {
+      readonly type: 'backup.finished';
+      readonly id: string;
+      readonly rowCount: number;
+      readonly rawBytes: number;
+      readonly storedBytes: number;
+      readonly elapsedMs: number;
+      readonly bytesPerSecond: number;
+      readonly peakRssBytes: number;
+    }
   | { readonly type: 'restore.started'; readonly id: string; readonly database: string }
-  | { readonly type: 'restore.finished'; readonly id: string; readonly rowCount: number; readonly rawBytes: number; readonly elapsedMs: number; readonly bytesPerSecond: number; readonly peakRssBytes: number }
+  | {
+      readonly type: 'restore.finished';
+      readonly id: string;
+      readonly rowCount: number;
+      readonly rawBytes: number;
+      readonly elapsedMs: number;
+      readonly bytesPerSecond: number;
+      readonly peakRssBytes: number;
+    }
   | { readonly type: 'verify.started'; readonly id: string }
-  | { readonly type: 'verify.finished'; readonly id: string; readonly fileCount: number; readonly damageCount: number; readonly rowCount: number; readonly rawBytes: number; readonly elapsedMs: number; readonly bytesPerSecond: number }
+  | {
+      readonly type: 'verify.finished';
+      readonly id: string;
+      readonly fileCount: number;
+      readonly damageCount: number;
+      readonly rowCount: number;
+      readonly rawBytes: number;
+      readonly elapsedMs: number;
+      readonly bytesPerSecond: number;
+    }
   | { readonly type: 'run.failed'; readonly code: string; readonly message: string; readonly hint?: string };
 
 /** What a command calls with each Event. It must not throw. */

@@ -1,5 +1,5 @@
-import type { TaskResult } from '../core/results.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import type { TaskResult } from '../core/results.js';
 import type { Engine, TaskSpec } from '../native/engine.js';
 
 /** A task for the engine together with what its caller wants to know again when it ends. */
@@ -16,7 +16,10 @@ export interface ExecutorListener<Spec extends TaskSpec, Origin> {
 }
 
 /** Tasks made one by one as they are taken, so that only those with the engine are in memory. */
-export function* toTasks<Spec extends TaskSpec, Origin>(origins: Iterable<Origin>, toSpec: (origin: Origin) => Spec): Iterable<ExecutorTask<Spec, Origin>> {
+export function* toTasks<Spec extends TaskSpec, Origin>(
+  origins: Iterable<Origin>,
+  toSpec: (origin: Origin) => Spec,
+): Iterable<ExecutorTask<Spec, Origin>> {
   for (const origin of origins) yield { spec: toSpec(origin), origin };
 }
 

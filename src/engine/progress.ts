@@ -21,7 +21,16 @@ export const withProgress = async <T>({ engine, emit, estimatedRawBytes, nameOf 
     const bytesPerSecond = Math.round(((rawBytes - last.rawBytes) * 1000) / Math.max(1, atMs - last.atMs));
     last = { atMs, rawBytes };
     const active = workers.map((worker) => nameOf(worker.taskId, worker.source));
-    emit({ type: 'progress', rawBytes, storedBytes, rowCount, estimatedRawBytes, bytesPerSecond, rssBytes: measureMemory().rssBytes, active });
+    emit({
+      type: 'progress',
+      rawBytes,
+      storedBytes,
+      rowCount,
+      estimatedRawBytes,
+      bytesPerSecond,
+      rssBytes: measureMemory().rssBytes,
+      active,
+    });
   };
   const timer = setInterval(report, intervalMs);
   try {

@@ -18,7 +18,9 @@ export const writeRestoreKit = async (storage: Storage, manifest: Manifest): Pro
   const files = new Map([[backupNames.restoreScript, script], ...toKitFiles(manifest)] as const);
   // Side by side: each waits for the disk.
   await Promise.all(
-    [...files].map(([path, content]) => storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript })),
+    [...files].map(([path, content]) =>
+      storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript }),
+    ),
   );
   await storage.publish(nameInBackup(manifest.id, `${backupNames.restoreFolder}/sha256sums`), toChecksums(manifest, files));
 };

@@ -53,7 +53,10 @@ describe('a database is backed up, verified and restored', () => {
       const report = await backup({ connection: connectionTo(source), outputDir, ...variant }, { onEvent: (event) => events.push(event) });
       assert.deepEqual(report.warnings, []);
       assert.equal(events.at(-1)?.type, 'backup.finished');
-      assert.ok(events.some((event) => event.type === 'progress' && event.rawBytes === report.rawBytes), 'the last progress tells all bytes');
+      assert.ok(
+        events.some((event) => event.type === 'progress' && event.rawBytes === report.rawBytes),
+        'the last progress tells all bytes',
+      );
 
       const { damage, rawBytes, rowCount } = await verify({ id: report.id, outputDir });
       assert.deepEqual(damage, []);
@@ -61,7 +64,14 @@ describe('a database is backed up, verified and restored', () => {
 
       const target = uniqueDatabaseName('target');
       try {
-        const restored = await restore({ id: report.id, outputDir, connection: connectionTo(target), isCreating: true, isChecking: true, ...(variant.jobs === undefined ? {} : { jobs: variant.jobs }) });
+        const restored = await restore({
+          id: report.id,
+          outputDir,
+          connection: connectionTo(target),
+          isCreating: true,
+          isChecking: true,
+          ...(variant.jobs === undefined ? {} : { jobs: variant.jobs }),
+        });
         assert.equal(restored.rowCount, report.rowCount);
         await assertEqual(target);
       } finally {
@@ -78,7 +88,9 @@ describe('a database is backed up, verified and restored', () => {
       const target = uniqueDatabaseName('stock');
       await cluster.createDatabase(target, 'TEMPLATE template0');
       try {
-        const outcome = await runChild(join(outputDir, id, 'restore.sh'), ['-d', target, '-j', '2'], { env: { ...cluster.env(target), PATH: tools } });
+        const outcome = await runChild(join(outputDir, id, 'restore.sh'), ['-d', target, '-j', '2'], {
+          env: { ...cluster.env(target), PATH: tools },
+        });
         assert.equal(outcome.status, 0, `${outcome.stdout}${outcome.stderr}`);
         await assertEqual(target);
       } finally {

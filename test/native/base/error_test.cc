@@ -30,16 +30,26 @@ TEST(Error, PicksTheCodeByErrno) {
 
 TEST(Error, PicksTheCodeBySqlstate) {
   const std::pair<const char*, const char*> expected[] = {
-      {"42501", "permission_denied"},   {"28P01", "authentication_failed"}, {"3D000", "database_not_found"}, {"55P03", "lock_not_available"},
-      {"XX001", "page_damaged"},        {"57P01", "connection_lost"},       {"08006", "connection_lost"},    {"53300", "connection_failed"},
-      {"42704", "type_missing"},        {"42P01", "server_error"},          {"", "server_error"},
+      {"42501", "permission_denied"},
+      {"28P01", "authentication_failed"},
+      {"3D000", "database_not_found"},
+      {"55P03", "lock_not_available"},
+      {"XX001", "page_damaged"},
+      {"57P01", "connection_lost"},
+      {"08006", "connection_lost"},
+      {"53300", "connection_failed"},
+      {"42704", "type_missing"},
+      {"42P01", "server_error"},
+      {"", "server_error"},
   };
   for (const auto& [sqlstate, code] : expected) EXPECT_STREQ(Error::from_server(fields(sqlstate)).code(), code) << sqlstate;
 }
 
 TEST(Error, KnowsARowThatIsTooLarge) {
   EXPECT_STREQ(Error::from_server(fields("XX000", "invalid memory alloc request size 1073741828")).code(), "row_too_large");
-  EXPECT_STREQ(Error::from_server(fields("54000", "out of memory", "Cannot enlarge string buffer containing 1 bytes by 2 more bytes.")).code(), "row_too_large");
+  EXPECT_STREQ(
+      Error::from_server(fields("54000", "out of memory", "Cannot enlarge string buffer containing 1 bytes by 2 more bytes.")).code(),
+      "row_too_large");
 }
 
 TEST(Error, KeepsWhatTheServerSaid) {

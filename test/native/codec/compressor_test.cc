@@ -43,7 +43,8 @@ TEST(Compressor, CompressesWhatCompresses) {
   const std::vector<Sample> all = samples();
   for (const Sample& sample : all) {
     if (!sample.name.starts_with("text") && !sample.name.starts_with("zeros")) continue;
-    for (const Codec codec : kFramedCodecs) EXPECT_LT(encode(encoder, codec, 1, 0, sample.bytes).size(), sample.bytes.size() / 2) << name_of(codec) << ' ' << sample.name;
+    for (const Codec codec : kFramedCodecs)
+      EXPECT_LT(encode(encoder, codec, 1, 0, sample.bytes).size(), sample.bytes.size() / 2) << name_of(codec) << ' ' << sample.name;
   }
 }
 
@@ -52,7 +53,8 @@ TEST(Compressor, NoiseGrowsByLessThanAThousandth) {
   for (const Sample& sample : samples()) {
     if (!sample.name.starts_with("noise of 1")) continue;
     for (const Codec codec : kFramedCodecs) {
-      EXPECT_LE(encode(encoder, codec, 1, 0, sample.bytes).size(), sample.bytes.size() + sample.bytes.size() / 1000 + 100) << name_of(codec) << ' ' << sample.name;
+      EXPECT_LE(encode(encoder, codec, 1, 0, sample.bytes).size(), sample.bytes.size() + sample.bytes.size() / 1000 + 100)
+          << name_of(codec) << ' ' << sample.name;
     }
   }
 }
@@ -108,7 +110,8 @@ TEST(Compressor, ADamagedFrameIsFoundOrHarmlessAtEveryByte) {
           Bytes damaged = frame;
           damaged[at] ^= static_cast<std::byte>(value);
           try {
-            ASSERT_TRUE(decode(decoder, codec, damaged) == raw) << name_of(codec) << ": byte " << at << " changed by " << value << " decodes to other bytes";
+            ASSERT_TRUE(decode(decoder, codec, damaged) == raw)
+                << name_of(codec) << ": byte " << at << " changed by " << value << " decodes to other bytes";
             uncovered.insert(at);
           } catch (const Error& error) {
             ASSERT_STREQ(error.code(), "data_damaged") << name_of(codec) << ": byte " << at;
@@ -181,7 +184,8 @@ TEST(Compressor, RandomAndMutatedFramesNeverCrash) {
       const Bytes noise = random.bytes(frame.size() - prefix_bytes);
       std::copy(noise.begin(), noise.end(), frame.begin() + static_cast<std::ptrdiff_t>(prefix_bytes));
     } else {
-      for (std::size_t change = 1 + random.below(8); change > 0; --change) frame[random.below(frame.size())] = static_cast<std::byte>(random.next());
+      for (std::size_t change = 1 + random.below(8); change > 0; --change)
+        frame[random.below(frame.size())] = static_cast<std::byte>(random.next());
     }
     try {
       EXPECT_TRUE(decode(decoder, codec, frame) == raw);

@@ -31,8 +31,8 @@ TEST(Frame, ReadsWhatItWrote) {
   Random random(12);
   for (const Codec codec : kFramedCodecs) {
     for (int round = 0; round < 200; ++round) {
-      const FrameHeader header{static_cast<std::uint32_t>(100 + random.below(kBlockRawBytes)), static_cast<std::uint32_t>(1 + random.below(kBlockRawBytes)),
-                               static_cast<std::uint32_t>(random.below(4))};
+      const FrameHeader header{static_cast<std::uint32_t>(100 + random.below(kBlockRawBytes)),
+                               static_cast<std::uint32_t>(1 + random.below(kBlockRawBytes)), static_cast<std::uint32_t>(random.below(4))};
       const FrameHeader found = read_frame_prefix(codec, prefix_of(codec, header));
       EXPECT_EQ(found.stored_bytes, header.stored_bytes);
       EXPECT_EQ(found.raw_bytes, header.raw_bytes);
@@ -44,7 +44,9 @@ TEST(Frame, ReadsWhatItWrote) {
 TEST(Frame, RefusesImpossibleSizes) {
   constexpr std::uint32_t kMostRaw = kBlockRawBytes;
   for (const Codec codec : kFramedCodecs) {
-    const auto code_for = [&](std::uint32_t stored, std::uint32_t raw) { return code_of([&] { read_frame_prefix(codec, prefix_of(codec, {stored, raw, 0})); }); };
+    const auto code_for = [&](std::uint32_t stored, std::uint32_t raw) {
+      return code_of([&] { read_frame_prefix(codec, prefix_of(codec, {stored, raw, 0})); });
+    };
     EXPECT_EQ(code_for(1000, kMostRaw), "none");
     EXPECT_EQ(code_for(1000, kMostRaw + 1), "data_damaged");
     EXPECT_EQ(code_for(1000, 0), "data_damaged");

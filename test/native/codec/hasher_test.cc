@@ -30,7 +30,8 @@ std::string hash_in_pieces(Checksum checksum, std::span<const std::byte> bytes, 
 TEST(Hasher, SaysWhatTheStockToolsSay) {
   Random random(41);
   for (const Checksum checksum : {Checksum::kXxh3, Checksum::kSha256}) {
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{240}, std::size_t{241}, std::size_t{4096}, (std::size_t{1} << 20) + 7}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{240}, std::size_t{241}, std::size_t{4096}, (std::size_t{1} << 20) + 7}) {
       const Bytes bytes = random.bytes(size);
       EXPECT_EQ(hash_in_pieces(checksum, bytes, random), tool_says(checksum, bytes)) << size << " bytes";
     }

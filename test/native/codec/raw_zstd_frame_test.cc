@@ -17,7 +17,8 @@ constexpr std::size_t kBlock = std::size_t{128} << 10;
 
 TEST(RawZstdFrame, IsWhatZstdDecodes) {
   Random random(31);
-  for (const std::size_t size : {std::size_t{1}, std::size_t{255}, kBlock - 1, kBlock, kBlock + 1, 3 * kBlock, kBlockRawBytes - 1, kBlockRawBytes}) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{255}, kBlock - 1, kBlock, kBlock + 1, 3 * kBlock, kBlockRawBytes - 1, kBlockRawBytes}) {
     const Bytes raw = random.bytes(size);
     Bytes frame(kBlockBytes);
     frame.resize(write_raw_zstd_frame(raw, frame));

@@ -46,13 +46,16 @@ struct Sample {
 inline std::vector<Sample> samples() {
   Random random(11);
   Bytes text;
-  while (text.size() < kBlockRawBytes) append(text, bytes_of(std::to_string(random.below(5000)) + "\tsome words that come again\t2024-01-01 00:00:00\n"));
+  while (text.size() < kBlockRawBytes)
+    append(text, bytes_of(std::to_string(random.below(5000)) + "\tsome words that come again\t2024-01-01 00:00:00\n"));
   text.resize(kBlockRawBytes);
   const Bytes noise = random.bytes(kBlockRawBytes);
   // Beyond what the samples of the incompressibility test see: begins as noise, goes on as zeros.
   Bytes mixed = noise;
   std::fill(mixed.begin() + 600000, mixed.end(), std::byte{0});
-  const auto first = [](const Bytes& bytes, std::size_t size) { return Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)); };
+  const auto first = [](const Bytes& bytes, std::size_t size) {
+    return Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+  };
   return {
       {"1 byte", first(noise, 1)},
       {"19 bytes", first(text, 19)},
@@ -75,7 +78,8 @@ inline Bytes encode(FrameEncoder& encoder, Codec codec, int level, std::uint32_t
   return {room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
-/// Reads the header and decodes what follows it, as a reader of files does. Throws data_damaged where the header's sizes are not the frame's.
+/// Reads the header and decodes what follows it, as a reader of files does. Throws data_damaged where the header's sizes are not the
+/// frame's.
 inline Bytes decode(FrameDecoder& decoder, Codec codec, std::span<const std::byte> frame) {
   if (codec == Codec::kNone) return {frame.begin(), frame.end()};
   const std::size_t prefix_bytes = frame_prefix_bytes(codec);

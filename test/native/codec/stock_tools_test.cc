@@ -19,7 +19,8 @@ void expect_stock_tool_decodes(Codec codec, std::span<const std::byte> stored, c
 TEST(StockTools, DecodeEveryFrame) {
   FrameEncoder encoder;
   for (const Sample& sample : samples()) {
-    for (const Codec codec : kFramedCodecs) expect_stock_tool_decodes(codec, encode(encoder, codec, 1, 0, sample.bytes), sample.bytes, sample.name);
+    for (const Codec codec : kFramedCodecs)
+      expect_stock_tool_decodes(codec, encode(encoder, codec, 1, 0, sample.bytes), sample.bytes, sample.name);
   }
 }
 

@@ -40,7 +40,8 @@ void write_all(FileSink& sink, std::span<const std::byte> bytes, Random& random,
 
 TEST_P(FileSinkTest, PublishesWhatWasWritten) {
   Random random(81);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{4096}, std::size_t{4097}, kMiB - 1, kMiB, kMiB + 1, 3 * kMiB, 3 * kMiB + 4096, 5 * kMiB + 777}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{4096}, std::size_t{4097}, kMiB - 1, kMiB,
+                                 kMiB + 1, 3 * kMiB, 3 * kMiB + 4096, 5 * kMiB + 777}) {
     const Bytes bytes = random.bytes(size);
     const std::string path = directory_.file(std::to_string(size));
     FileSink sink(path, is_direct(), buffer_);
@@ -170,7 +171,8 @@ TEST_P(FileSinkTest, ADiskThatIsFullAtTheEndLeavesNothing) {
   EXPECT_EQ(small.directory().names(), std::vector<std::string>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, FileSinkTest, testing::Values(false, true), [](const auto& mode) { return mode.param ? "direct" : "buffered"; });
+INSTANTIATE_TEST_SUITE_P(Modes, FileSinkTest, testing::Values(false, true),
+                         [](const auto& mode) { return mode.param ? "direct" : "buffered"; });
 
 TEST(FileSink, UsesDirectWritesWhereTheFileSystemTakesThem) {
   const TemporaryDirectory directory(fs::current_path());
@@ -188,7 +190,8 @@ TEST(FileSink, UsesDirectWritesWhereTheFileSystemTakesThem) {
 }
 
 TEST(FileSink, FallsBackWhereDirectWritesAreRefused) {
-  // /proc refuses O_DIRECT, but takes no files; an overlay or a tmpfs of older kernels refuses it too. What can be had everywhere is a write that is not aligned.
+  // /proc refuses O_DIRECT, but takes no files; an overlay or a tmpfs of older kernels refuses it too. What can be had everywhere is a
+  // write that is not aligned.
   const TemporaryDirectory directory(fs::current_path());
   BlockPool pool(1);
   Block buffer = pool.acquire({});
@@ -199,7 +202,9 @@ TEST(FileSink, FallsBackWhereDirectWritesAreRefused) {
   for (int candidate = 3; candidate < 100 && fd < 0; ++candidate) {
     char target[4096] = {};
     const std::string link = "/proc/self/fd/" + std::to_string(candidate);
-    if (::readlink(link.c_str(), target, sizeof target - 1) > 0 && std::string(target) == fs::canonical(directory.path()).string() + "/f.tmp") fd = candidate;
+    if (::readlink(link.c_str(), target, sizeof target - 1) > 0 &&
+        std::string(target) == fs::canonical(directory.path()).string() + "/f.tmp")
+      fd = candidate;
   }
   ASSERT_GE(fd, 0);
   ASSERT_EQ(::lseek(fd, 100, SEEK_SET), 100);

@@ -49,7 +49,9 @@ TEST_F(FileSourceTest, AFileThatEndsTooEarlyIsDamaged) {
   EXPECT_EQ(code_of([&] { source.read_exactly(std::span(into).first(1)); }), "data_damaged");
 }
 
-TEST_F(FileSourceTest, AMissingFileIsDamaged) { EXPECT_EQ(code_of([&] { FileSource(directory_.file("f")); }), "data_damaged"); }
+TEST_F(FileSourceTest, AMissingFileIsDamaged) {
+  EXPECT_EQ(code_of([&] { FileSource(directory_.file("f")); }), "data_damaged");
+}
 
 TEST_F(FileSourceTest, RefusesWhatIsNoFile) {
   write_file(directory_.file("f"), bytes_of("secret"));

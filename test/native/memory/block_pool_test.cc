@@ -108,8 +108,7 @@ TEST(BlockPool, AWaiterThatStopsDoesNotSwallowAnothersBlock) {
     std::jthread stopped([&] {
       try {
         const Block block = pool.acquire(stop.get_token());
-      } catch (const Error&) {
-      }
+      } catch (const Error&) {}
     });
     std::jthread waiter([&] { const Block block = pool.acquire({}); });
     std::this_thread::yield();

@@ -46,12 +46,16 @@ class SilentServer {
 TEST(Connection, FailsWhereNoServerIs) {
   const TemporaryDirectory directory;
   const Stop stop;
-  EXPECT_EQ(code_of([&] { Connection({{"host", "port", "user", "dbname"}, {directory.path(), "5432", "reader", "sample"}}, stop); }), "connection_failed");
+  EXPECT_EQ(code_of([&] {
+              Connection({{"host", "port", "user", "dbname"}, {directory.path(), "5432", "reader", "sample"}}, stop);
+            }),
+            "connection_failed");
 }
 
 TEST(Connection, AConnectionStringThatIsNoneStaysSecret) {
   const Stop stop;
-  for (const char* const text : {"postgresql://user:hidden-word@[broken", "host=x password=hidden-word word", "password='hidden-word", "postgresql://user:hidden-word@host/db?x=y"}) {
+  for (const char* const text : {"postgresql://user:hidden-word@[broken", "host=x password=hidden-word word", "password='hidden-word",
+                                 "postgresql://user:hidden-word@host/db?x=y"}) {
     const std::optional<Error> error = error_of([&] { Connection({{"dbname"}, {text}}, stop); });
     ASSERT_TRUE(error) << text;
     EXPECT_STREQ(error->code(), "usage") << text;
@@ -65,7 +69,12 @@ TEST(Connection, FindsTheDatabaseInWhatNamesIt) {
   EXPECT_EQ(database_of("postgresql://host/sample"), "sample");
   EXPECT_EQ(database_of("postgres://host"), "");
   EXPECT_EQ(database_of("host=x dbname='a b'"), "a b");
-  EXPECT_EQ(code_of([] { database_of("host"" = "); }), "none");
+  EXPECT_EQ(code_of([] {
+              database_of(
+                  "host"
+                  " = ");
+            }),
+            "none");
   EXPECT_EQ(code_of([] { database_of("a=b"); }), "usage");
 }
 
@@ -127,7 +136,8 @@ TEST(Connection, SortsRefusalsByTheirText) {
 TEST(Connection, ThrowsTheFirstErrorAndGoesOn) {
   const ScriptedServer server([](ScriptedClient& client) {
     client.expect_query();
-    client.send(joined({wire::command_complete("BEGIN"), wire::error_response("55P03", "could not obtain lock"), wire::ready_for_query('E')}));
+    client.send(
+        joined({wire::command_complete("BEGIN"), wire::error_response("55P03", "could not obtain lock"), wire::ready_for_query('E')}));
     client.expect_query();
     client.send(joined({wire::command_complete("ROLLBACK"), wire::ready_for_query()}));
     client.wait_for_end();
@@ -204,7 +214,8 @@ TEST(Connection, TalksToAServer) {
   ASSERT_EQ(result.rows.size(), 2u);
   EXPECT_EQ(result.rows[0], (std::vector<std::optional<std::string>>{"1", std::nullopt, ""}));
   EXPECT_EQ(result.command, "SELECT 2");
-  EXPECT_EQ(connection.query("SELECT $1::text, $2::int", {"it's", std::nullopt}).rows[0], (std::vector<std::optional<std::string>>{"it's", std::nullopt}));
+  EXPECT_EQ(connection.query("SELECT $1::text, $2::int", {"it's", std::nullopt}).rows[0],
+            (std::vector<std::optional<std::string>>{"it's", std::nullopt}));
   EXPECT_EQ(connection.query_value("SELECT 'a' WHERE false"), std::nullopt);
   EXPECT_EQ(connection.query("").command, "");
   EXPECT_EQ(connection.query("SELECT 1; SET application_name = 'x'").command, "SET");
@@ -224,7 +235,8 @@ TEST(Connection, CancelsAQueryOnAServer) {
   Connection connection(*spec, stop);
   const Stop other_stop;
   Connection watcher(*spec, other_stop);
-  const std::string active = "SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(connection.backend_pid()) + " AND state = 'active'";
+  const std::string active =
+      "SELECT count(*) FROM pg_stat_activity WHERE pid = " + std::to_string(connection.backend_pid()) + " AND state = 'active'";
   std::jthread stopper([&] {
     std::this_thread::sleep_for(milliseconds(100));
     stop.request();

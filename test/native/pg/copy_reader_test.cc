@@ -27,7 +27,9 @@ enum class Way { kPlain, kTls, kLibpq };
 void PrintTo(Way way, std::ostream* out) { *out << (way == Way::kPlain ? "plain" : way == Way::kTls ? "tls" : "libpq"); }
 std::string name_of(const testing::TestParamInfo<Way>& info) { return testing::PrintToString(info.param); }
 
-ScriptedServer::Encryption encryption_of(Way way) { return way == Way::kTls ? ScriptedServer::Encryption::kTls : ScriptedServer::Encryption::kNone; }
+ScriptedServer::Encryption encryption_of(Way way) {
+  return way == Way::kTls ? ScriptedServer::Encryption::kTls : ScriptedServer::Encryption::kNone;
+}
 
 /// The messages of a complete COPY. `is_header_alone`: the header in a message of its own; servers send it with the first row.
 Bytes copy_messages(const CopyData& data, bool is_header_alone = false) {
@@ -186,8 +188,8 @@ TEST_P(CopyReaderTest, CutsBlocksAtRowEndsExceptInsideLargeRows) {
       ASSERT_EQ(row.size(), size);
       data.rows.push_back(std::move(row));
     };
-    for (const std::size_t size : {std::size_t{100}, 8 * kMiB, std::size_t{200}, kMiB, kMiB - 1, std::size_t{7}, kMiB + 1, 2 * kMiB, std::size_t{50}, kMiB / 2, kMiB / 2,
-                                   kMiB / 2 + 1, kMiB / 2, 3 * kMiB - 2}) {
+    for (const std::size_t size : {std::size_t{100}, 8 * kMiB, std::size_t{200}, kMiB, kMiB - 1, std::size_t{7}, kMiB + 1, 2 * kMiB,
+                                   std::size_t{50}, kMiB / 2, kMiB / 2, kMiB / 2 + 1, kMiB / 2, 3 * kMiB - 2}) {
       add_row(size);
     }
     const ScriptedServer server(
@@ -227,7 +229,8 @@ TEST_P(CopyReaderTest, CutsBlocksAtRowEndsExceptInsideLargeRows) {
 TEST_P(CopyReaderTest, PassesOverNoticesAndStatusMessages) {
   Random random(65);
   const CopyData data = random_copy_data(random, RowFormat::kBinary, 20);
-  const Bytes chatter = joined({wire::notice("something happened"), wire::parameter_status("TimeZone", "UTC"), wire::message('A', bytes_of({"pid.channel\0payload\0", 20})),
+  const Bytes chatter = joined({wire::notice("something happened"), wire::parameter_status("TimeZone", "UTC"),
+                                wire::message('A', bytes_of({"pid.channel\0payload\0", 20})),
                                 wire::report('N', "WARNING", "01000", std::string(100000, 'w'))});
   Bytes messages = joined({chatter, wire::copy_out_response(RowFormat::kBinary)});
   Bytes payload(binary_header().begin(), binary_header().end());
@@ -237,7 +240,8 @@ TEST_P(CopyReaderTest, PassesOverNoticesAndStatusMessages) {
     append(messages, chatter);
     payload.clear();
   }
-  append(messages, joined({wire::copy_data(binary_trailer()), chatter, wire::copy_done(), chatter, wire::command_complete("COPY 20"), chatter, wire::ready_for_query()}));
+  append(messages, joined({wire::copy_data(binary_trailer()), chatter, wire::copy_done(), chatter, wire::command_complete("COPY 20"),
+                           chatter, wire::ready_for_query()}));
   const ScriptedServer server(
       [&](ScriptedClient& client) {
         client.expect_query();
@@ -273,22 +277,28 @@ TEST_P(CopyReaderTest, ThrowsWhatTheServerReports) {
   const Bytes row = wire::copy_data(bytes_of("1\tone\n"));
   const Bytes refused = wire::error_response("42501", "permission denied for table t");
   EXPECT_EQ(code_after(joined({refused, wire::ready_for_query('E')})), "permission_denied");
-  const std::optional<Error> error = error_after(joined({begin, row, wire::error_response("XX001", "invalid page in block 7"), wire::ready_for_query('E')}), RowFormat::kText);
+  const std::optional<Error> error = error_after(
+      joined({begin, row, wire::error_response("XX001", "invalid page in block 7"), wire::ready_for_query('E')}), RowFormat::kText);
   ASSERT_TRUE(error);
   EXPECT_STREQ(error->code(), "page_damaged");
   EXPECT_EQ(error->message(), "invalid page in block 7");
   EXPECT_EQ(error->pg.sqlstate, "XX001");
   EXPECT_EQ(error->pg.severity, "ERROR");
-  EXPECT_EQ(code_after(joined({begin, row, wire::report('E', "FATAL", "57P01", "terminating connection due to administrator command")})), "connection_lost");
-  EXPECT_EQ(code_after(joined({begin, row, wire::copy_done(), wire::error_response("40001", "too late"), wire::ready_for_query()})), "server_error");
+  EXPECT_EQ(code_after(joined({begin, row, wire::report('E', "FATAL", "57P01", "terminating connection due to administrator command")})),
+            "connection_lost");
+  EXPECT_EQ(code_after(joined({begin, row, wire::copy_done(), wire::error_response("40001", "too late"), wire::ready_for_query()})),
+            "server_error");
 }
 
 TEST_P(CopyReaderTest, ACutConnectionIsLostWhereverItIsCut) {
   const Bytes messages = copy_messages({RowFormat::kBinary, {binary_row({bytes_of("some value")}), binary_row({std::nullopt})}});
   for (std::size_t size = 0; size < messages.size(); ++size) {
-    EXPECT_EQ(code_after(Bytes(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(size)), RowFormat::kBinary), "connection_lost") << "after " << size << " bytes";
+    EXPECT_EQ(code_after(Bytes(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(size)), RowFormat::kBinary),
+              "connection_lost")
+        << "after " << size << " bytes";
   }
-  EXPECT_EQ(code_after(joined({wire::copy_out_response(RowFormat::kText), wire::message_of_length('d', 0x40000000), Bytes(3000000)})), "connection_lost");
+  EXPECT_EQ(code_after(joined({wire::copy_out_response(RowFormat::kText), wire::message_of_length('d', 0x40000000), Bytes(3000000)})),
+            "connection_lost");
 }
 
 TEST_P(CopyReaderTest, ProvesThatAllRowsArrived) {
@@ -298,7 +308,8 @@ TEST_P(CopyReaderTest, ProvesThatAllRowsArrived) {
     return code_after(joined({begin, rows, wire::copy_done(), wire::command_complete(tag), wire::ready_for_query()}));
   };
   EXPECT_EQ(code_with_tag("COPY 2"), "none");
-  for (const char* const tag : {"COPY 1", "COPY 3", "COPY", "COPY ", "COPY x", "SELECT 2", ""}) EXPECT_EQ(code_with_tag(tag), "protocol_violation") << tag;
+  for (const char* const tag : {"COPY 1", "COPY 3", "COPY", "COPY ", "COPY x", "SELECT 2", ""})
+    EXPECT_EQ(code_with_tag(tag), "protocol_violation") << tag;
 }
 
 TEST_P(CopyReaderTest, RefusesABinaryStreamThatIsNone) {
@@ -309,7 +320,9 @@ TEST_P(CopyReaderTest, RefusesABinaryStreamThatIsNone) {
   const Bytes row = binary_row({bytes_of("x")});
   Bytes wrong_header = header;
   wrong_header[11] = std::byte{1};
-  const auto code_with = [&](const std::vector<Bytes>& parts) { return code_after(joined({begin, joined(parts), end}), RowFormat::kBinary); };
+  const auto code_with = [&](const std::vector<Bytes>& parts) {
+    return code_after(joined({begin, joined(parts), end}), RowFormat::kBinary);
+  };
   EXPECT_EQ(code_with({wire::copy_data(joined({header, row})), trailer}), "none");
   EXPECT_EQ(code_with({wire::copy_data(joined({header, row}))}), "protocol_violation") << "no trailer";
   EXPECT_EQ(code_with({}), "protocol_violation") << "nothing at all";
@@ -377,7 +390,9 @@ TEST_P(CopyReaderTest, AStopEndsAReadThatNeverHasToWait) {
   Block buffer = pool.acquire({});
   Block block = pool.acquire({});
   BlockFacts facts;
-  CopyReader reader(start_copy_out(client.connection, "COPY t TO STDOUT", {buffer.data(), std::size_t{64} << 10}, GetParam() == Way::kLibpq), RowFormat::kText);
+  CopyReader reader(
+      start_copy_out(client.connection, "COPY t TO STDOUT", {buffer.data(), std::size_t{64} << 10}, GetParam() == Way::kLibpq),
+      RowFormat::kText);
   ASSERT_TRUE(reader.read(block, facts));
   std::this_thread::sleep_for(milliseconds(50));
   client.stop.request();
@@ -401,7 +416,8 @@ TEST_P(ProtocolTest, RefusesMessagesOfImpossibleLength) {
     }
   }
   // Only rows may be large.
-  for (const char type : {'N', 'S', 'E'}) EXPECT_EQ(code_after(joined({begin, wire::message_of_length(type, 50000000)})), "protocol_violation") << type;
+  for (const char type : {'N', 'S', 'E'})
+    EXPECT_EQ(code_after(joined({begin, wire::message_of_length(type, 50000000)})), "protocol_violation") << type;
 }
 
 TEST_P(ProtocolTest, RefusesMessagesOutOfPlace) {
@@ -425,7 +441,8 @@ TEST_P(ProtocolTest, WhatAnIdleServerSendsMayFollowAtOnce) {
   const Bytes complete = copy_messages({RowFormat::kText, {bytes_of("1\n")}});
   EXPECT_EQ(code_after(joined({complete, wire::parameter_status("TimeZone", "UTC")})), "none");
   EXPECT_EQ(code_after(joined({complete, wire::notice("by the way"), wire::message('A', bytes_of({"pid.c\0p\0", 8}))})), "none");
-  EXPECT_EQ(code_after(joined({complete, wire::report('E', "FATAL", "57P01", "terminating connection due to administrator command")})), "connection_lost");
+  EXPECT_EQ(code_after(joined({complete, wire::report('E', "FATAL", "57P01", "terminating connection due to administrator command")})),
+            "connection_lost");
 }
 
 TEST_P(ProtocolTest, TakesErrorMessagesOfAnyShape) {
@@ -447,7 +464,8 @@ TEST_P(ProtocolTest, RandomMessagesNeverCrash) {
       for (int change = 0; change < 3; ++change) messages[random.below(messages.size())] = static_cast<std::byte>(random.next());
     } else {
       messages = wire::copy_out_response(format);
-      for (int count = 0; count < 10; ++count) append(messages, wire::message("dcCZNSAEH?"[random.below(10)], random.bytes(random.below(30))));
+      for (int count = 0; count < 10; ++count)
+        append(messages, wire::message("dcCZNSAEH?"[random.below(10)], random.bytes(random.below(30))));
     }
     const std::string code = code_after(messages, format);
     EXPECT_TRUE(expected.contains(code)) << code;

@@ -24,7 +24,9 @@ std::string name_of(const testing::TestParamInfo<Way>& info) { return testing::P
 
 class CopyWriterTest : public testing::TestWithParam<Way> {
  protected:
-  static ScriptedServer::Encryption encryption() { return GetParam() == Way::kTls ? ScriptedServer::Encryption::kTls : ScriptedServer::Encryption::kNone; }
+  static ScriptedServer::Encryption encryption() {
+    return GetParam() == Way::kTls ? ScriptedServer::Encryption::kTls : ScriptedServer::Encryption::kNone;
+  }
 
   /// Takes CopyData until CopyDone; gives the rows' bytes.
   static Bytes receive_rows(ScriptedClient& client) {
@@ -109,7 +111,8 @@ TEST_P(CopyWriterTest, ThrowsWhyTheCopyDidNotStart) {
     return code_of([&] { CopyWriter(connection, "COPY t FROM STDIN"); });
   };
   EXPECT_EQ(code_after(joined({wire::error_response("42P01", "relation \"t\" does not exist"), wire::ready_for_query()})), "server_error");
-  EXPECT_EQ(code_after(joined({wire::error_response("42501", "permission denied for table t"), wire::ready_for_query()})), "permission_denied");
+  EXPECT_EQ(code_after(joined({wire::error_response("42501", "permission denied for table t"), wire::ready_for_query()})),
+            "permission_denied");
   EXPECT_EQ(code_after(joined({wire::command_complete("SET"), wire::ready_for_query()})), "protocol_violation");
 }
 

@@ -97,8 +97,9 @@ TEST(RowParser, GivesTheSameInRandomPieces) {
 
 TEST(RowParser, TakesEdgeCasesOfBinaryRows) {
   const CopyData data{RowFormat::kBinary,
-                      {binary_row({}), binary_row({}), binary_row({std::nullopt}), binary_row({Bytes()}), binary_row({Bytes(), std::nullopt, Bytes()}),
-                       binary_row({bytes_of("\xff\xff")}), binary_row(std::vector<std::optional<Bytes>>(1664)), binary_row({Bytes(70000, std::byte{0xff})})}};
+                      {binary_row({}), binary_row({}), binary_row({std::nullopt}), binary_row({Bytes()}),
+                       binary_row({Bytes(), std::nullopt, Bytes()}), binary_row({bytes_of("\xff\xff")}),
+                       binary_row(std::vector<std::optional<Bytes>>(1664)), binary_row({Bytes(70000, std::byte{0xff})})}};
   const Bytes stream = data.stream();
   EXPECT_EQ(parse_whole(RowFormat::kBinary, stream), expected(data));
   EXPECT_EQ(parse(RowFormat::kBinary, stream, [] { return std::size_t{1}; }), expected(data));
@@ -108,7 +109,9 @@ TEST(RowParser, TakesEdgeCasesOfBinaryRows) {
 }
 
 TEST(RowParser, TakesEdgeCasesOfTextRows) {
-  const CopyData data{RowFormat::kText, {bytes_of("\n"), bytes_of("\n"), bytes_of("\\N\n"), bytes_of("\\.\n"), bytes_of({"a\0b\t\r\n", 6}), bytes_of("\\\\n\n")}};
+  const CopyData data{
+      RowFormat::kText,
+      {bytes_of("\n"), bytes_of("\n"), bytes_of("\\N\n"), bytes_of("\\.\n"), bytes_of({"a\0b\t\r\n", 6}), bytes_of("\\\\n\n")}};
   EXPECT_EQ(parse_whole(RowFormat::kText, data.stream()), expected(data));
   EXPECT_EQ(parse(RowFormat::kText, data.stream(), [] { return std::size_t{1}; }), expected(data));
   EXPECT_EQ(parse_whole(RowFormat::kText, {}), (Parsed{"none", {}, 0}));
@@ -187,7 +190,8 @@ TEST(RowParser, RandomInputIsDamagedOrTakenAlikeInAnyPieces) {
       }
     } else {
       stream = random_copy_data(random, format, random.below(6), 20).stream();
-      for (std::size_t change = random.below(3); change > 0 && !stream.empty(); --change) stream[random.below(stream.size())] = static_cast<std::byte>(random.next());
+      for (std::size_t change = random.below(3); change > 0 && !stream.empty(); --change)
+        stream[random.below(stream.size())] = static_cast<std::byte>(random.next());
     }
     const Parsed whole = parse_whole(format, stream);
     ASSERT_TRUE(whole.code == "none" || whole.code == "data_damaged") << whole.code;

@@ -72,7 +72,8 @@ std::vector<CopyData> few_rows() {
 
 TEST_P(CheckTest, FindsNothingInWhatWasWritten) {
   Random random(131);
-  const CheckTask task = write({random_copy_data(random, RowFormat::kBinary, 2000), random_copy_data(random, RowFormat::kText, 2000), {RowFormat::kText, {}}});
+  const CheckTask task =
+      write({random_copy_data(random, RowFormat::kBinary, 2000), random_copy_data(random, RowFormat::kText, 2000), {RowFormat::kText, {}}});
   const TaskResult result = run_check(task, worker_);
   EXPECT_TRUE(result.findings.empty());
   EXPECT_EQ(result.row_count, 4000u);

@@ -22,9 +22,11 @@ class Session {
       : session_(std::in_place, spec, [this](ControlSession::OpenOutcome outcome) { opened_.set_value(std::move(outcome)); }) {}
 
   ControlSession::OpenOutcome opened() { return get(opened_.get_future()); }
-  std::future<ControlSession::QueryOutcome> submit(std::string sql, std::optional<std::vector<std::optional<std::string>>> params = std::nullopt) {
+  std::future<ControlSession::QueryOutcome> submit(std::string sql,
+                                                   std::optional<std::vector<std::optional<std::string>>> params = std::nullopt) {
     auto promise = std::make_shared<std::promise<ControlSession::QueryOutcome>>();
-    session_->query(std::move(sql), std::move(params), [promise](ControlSession::QueryOutcome outcome) { promise->set_value(std::move(outcome)); });
+    session_->query(std::move(sql), std::move(params),
+                    [promise](ControlSession::QueryOutcome outcome) { promise->set_value(std::move(outcome)); });
     return promise->get_future();
   }
   template <typename T>

@@ -52,7 +52,9 @@ class CopyInTest : public testing::TestWithParam<Codec> {
     segment.commit_sql = "COMMIT";
     return segment;
   }
-  CopyInTask task_of(const CopyServer& server, std::vector<CopyInSegment> segments) const { return {{"key", server.connection(), {}}, std::move(segments)}; }
+  CopyInTask task_of(const CopyServer& server, std::vector<CopyInSegment> segments) const {
+    return {{"key", server.connection(), {}}, std::move(segments)};
+  }
 
   /// The error of a task, whose rows must not have been committed.
   Error failure_of(const CopyServer& server, CopyInTask task) {
@@ -72,7 +74,9 @@ class CopyInTest : public testing::TestWithParam<Codec> {
 
 TEST_P(CopyInTest, SendsTheRowsThatWereBackedUp) {
   Random random(141);
-  std::vector<CopyData> all = {random_copy_data(random, RowFormat::kText, 3000, 300), random_copy_data(random, RowFormat::kBinary, 3000, 300), {RowFormat::kBinary, {}},
+  std::vector<CopyData> all = {random_copy_data(random, RowFormat::kText, 3000, 300),
+                               random_copy_data(random, RowFormat::kBinary, 3000, 300),
+                               {RowFormat::kBinary, {}},
                                {RowFormat::kBinary, {binary_row({random.bytes(5 * kMiB)})}}};
   CopyServer server({});
   std::vector<CopyInSegment> segments;

@@ -89,7 +89,9 @@ TEST_P(CopyOutTest, StoresWhatTheServerSends) {
   sources.push_back({RowFormat::kText, {}});
   sources.push_back(random_copy_data(random, RowFormat::kText, 8000, 200));
   sources.push_back({RowFormat::kBinary, {}});
-  sources.push_back({RowFormat::kBinary, {binary_row({bytes_of("small")}), binary_row({random.bytes(4 * kMiB)}), binary_row({Bytes(3 * kMiB)}), binary_row({bytes_of("end")})}});
+  sources.push_back({RowFormat::kBinary,
+                     {binary_row({bytes_of("small")}), binary_row({random.bytes(4 * kMiB)}), binary_row({Bytes(3 * kMiB)}),
+                      binary_row({bytes_of("end")})}});
   CopyServer server({});
   std::vector<RowFormat> formats;
   for (std::size_t source = 0; source < sources.size(); ++source) {
@@ -119,7 +121,8 @@ TEST_P(CopyOutTest, StoresWhatTheServerSends) {
     std::vector<Bytes> raw(sources.size());
     for (const SegmentResult& segment : result.segments) {
       const CopyData& source = sources[static_cast<std::size_t>(segment.source)];
-      Bytes stream = decode_with_stock_tools(GetParam(), read_file(fresh.file(result.files[static_cast<std::size_t>(segment.file)].path)), segment);
+      Bytes stream =
+          decode_with_stock_tools(GetParam(), read_file(fresh.file(result.files[static_cast<std::size_t>(segment.file)].path)), segment);
       if (source.format == RowFormat::kBinary) stream = Bytes(stream.begin() + kBinaryHeaderBytes, stream.end() - kBinaryTrailerBytes);
       append(raw[static_cast<std::size_t>(segment.source)], stream);
     }
@@ -181,7 +184,8 @@ TEST_P(CopyOutTest, AFailedSetUpIsDoneAgain) {
 
 TEST_P(CopyOutTest, AServersErrorNamesTheSourceAndLeavesNothing) {
   Random random(123);
-  CopyServer server({{"COPY 0", CopyServer::rows(random_copy_data(random, RowFormat::kText, 30000, 500))}, {"COPY 1", [](ScriptedClient& client) -> Bytes {
+  CopyServer server({{"COPY 0", CopyServer::rows(random_copy_data(random, RowFormat::kText, 30000, 500))},
+                     {"COPY 1", [](ScriptedClient& client) -> Bytes {
                         client.send(wire::copy_out_response(RowFormat::kText));
                         Bytes row(kMiB / 2, std::byte{'x'});
                         row.back() = std::byte{'\n'};

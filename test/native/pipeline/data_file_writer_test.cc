@@ -109,11 +109,16 @@ class DataFileWriterTest : public testing::TestWithParam<Codec> {
 
 TEST_P(DataFileWriterTest, PacksSourcesIntoOneFile) {
   Random random(101);
-  const std::vector<CopyData> sources = {random_copy_data(random, RowFormat::kBinary, 100), {RowFormat::kText, {}},   random_copy_data(random, RowFormat::kText, 50),
-                                         {RowFormat::kBinary, {}},                          {RowFormat::kBinary, {}}, random_copy_data(random, RowFormat::kBinary, 1)};
+  const std::vector<CopyData> sources = {random_copy_data(random, RowFormat::kBinary, 100),
+                                         {RowFormat::kText, {}},
+                                         random_copy_data(random, RowFormat::kText, 50),
+                                         {RowFormat::kBinary, {}},
+                                         {RowFormat::kBinary, {}},
+                                         random_copy_data(random, RowFormat::kBinary, 1)};
   const FileSinkSpec sink = spec(100 * kMiB);
   DataFileWriter writer(sink, pool_.acquire({}));
-  for (std::size_t source = 0; source < sources.size(); ++source) write_rows(writer, static_cast<std::int64_t>(source), sources[source], 1000);
+  for (std::size_t source = 0; source < sources.size(); ++source)
+    write_rows(writer, static_cast<std::int64_t>(source), sources[source], 1000);
   EXPECT_EQ(directory_.names(), std::vector<std::string>{part(1) + ".tmp"});
   writer.finish();
   EXPECT_EQ(directory_.names(), std::vector<std::string>{part(1)});
@@ -127,11 +132,13 @@ TEST_P(DataFileWriterTest, GoesOnInANextPartWithinItsBound) {
     const TemporaryDirectory fresh;
     const std::uint64_t bound = 8000 + random.below(8000);
     std::vector<CopyData> sources;
-    for (int source = 0; source < 4; ++source) sources.push_back(random_copy_data(random, random.chance(50) ? RowFormat::kText : RowFormat::kBinary, 100 + random.below(400), 200));
+    for (int source = 0; source < 4; ++source)
+      sources.push_back(random_copy_data(random, random.chance(50) ? RowFormat::kText : RowFormat::kBinary, 100 + random.below(400), 200));
     FileSinkSpec sink = spec(bound);
     sink.stem = "round" + std::to_string(round);
     DataFileWriter writer(sink, pool_.acquire({}));
-    for (std::size_t source = 0; source < sources.size(); ++source) write_rows(writer, static_cast<std::int64_t>(source), sources[source], 3000);
+    for (std::size_t source = 0; source < sources.size(); ++source)
+      write_rows(writer, static_cast<std::int64_t>(source), sources[source], 3000);
     writer.finish();
     EXPECT_GT(writer.files.size(), 3u);
     for (const FileResult& file : writer.files) EXPECT_LE(file.size_bytes, bound);
@@ -179,7 +186,8 @@ TEST_P(DataFileWriterTest, TablesWithoutRowsStayWithinTheBound) {
   const std::vector<CopyData> sources(300, CopyData{RowFormat::kBinary, {}});
   const FileSinkSpec sink = spec(2000);
   DataFileWriter writer(sink, pool_.acquire({}));
-  for (std::size_t source = 0; source < sources.size(); ++source) write_rows(writer, static_cast<std::int64_t>(source), sources[source], 1000);
+  for (std::size_t source = 0; source < sources.size(); ++source)
+    write_rows(writer, static_cast<std::int64_t>(source), sources[source], 1000);
   writer.finish();
   for (const FileResult& file : writer.files) EXPECT_LE(file.size_bytes, 2000u);
   EXPECT_EQ(writer.segments.size(), sources.size());

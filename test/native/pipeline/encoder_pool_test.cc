@@ -38,7 +38,8 @@ TEST(EncoderPool, EncodesManyJobsForManyOwners) {
         jobs.pop_front();
       };
       for (int round = 0; round < 60; ++round) {
-        const Bytes raw = random.chance(50) ? random.bytes(1 + random.below(50000)) : Bytes(1 + random.below(kBlockRawBytes), std::byte{'x'});
+        const Bytes raw =
+            random.chance(50) ? random.bytes(1 + random.below(50000)) : Bytes(1 + random.below(kBlockRawBytes), std::byte{'x'});
         if (jobs.size() == 3) collect();
         jobs.emplace_back(job_of(pool, raw, kCodecs[random.below(std::size(kCodecs))]), raw);
         encoders.submit(jobs.back().first.get());

@@ -16,8 +16,10 @@ TEST(HashFile, SaysWhatTheStockToolsSay) {
   Random random(91);
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1} << 20, (std::size_t{2} << 20) + 3}) {
     write_file(directory.file("f"), random.bytes(size));
-    EXPECT_EQ(hash_file(directory.file("f"), Checksum::kXxh3), text_of(run_child({"xxhsum", "-H2", directory.file("f")}).output).substr(0, 32));
-    EXPECT_EQ(hash_file(directory.file("f"), Checksum::kSha256), text_of(run_child({"sha256sum", directory.file("f")}).output).substr(0, 64));
+    EXPECT_EQ(hash_file(directory.file("f"), Checksum::kXxh3),
+              text_of(run_child({"xxhsum", "-H2", directory.file("f")}).output).substr(0, 32));
+    EXPECT_EQ(hash_file(directory.file("f"), Checksum::kSha256),
+              text_of(run_child({"sha256sum", directory.file("f")}).output).substr(0, 64));
   }
 }
 

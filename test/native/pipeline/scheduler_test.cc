@@ -36,7 +36,8 @@ Outcome get(std::future<Outcome> future) {
 
 std::string code_of_outcome(const Outcome& outcome) { return outcome.error ? outcome.error->code() : "none"; }
 
-CopyOutTask copy_out(const ConnectionSpec& connection, const std::string& key, const std::string& sql, RowFormat format, const std::string& directory, const std::string& stem) {
+CopyOutTask copy_out(const ConnectionSpec& connection, const std::string& key, const std::string& sql, RowFormat format,
+                     const std::string& directory, const std::string& stem) {
   CopyOutTask task;
   task.session = {key, connection, {}};
   CopyOutSource source;
@@ -63,7 +64,8 @@ CopyServer::Answer endless() {
 }
 
 TEST(Scheduler, RefusesImpossibleOptions) {
-  for (const EngineOptions& options : {EngineOptions{0, 1, 4}, EngineOptions{1, 0, 4}, EngineOptions{1, 1, 3}, EngineOptions{257, 1, 4}, EngineOptions{-1, 1, 4}, EngineOptions{1, 1, 5000}}) {
+  for (const EngineOptions& options : {EngineOptions{0, 1, 4}, EngineOptions{1, 0, 4}, EngineOptions{1, 1, 3}, EngineOptions{257, 1, 4},
+                                       EngineOptions{-1, 1, 4}, EngineOptions{1, 1, 5000}}) {
     EXPECT_EQ(code_of([&] { Scheduler scheduler(options); }), "usage");
   }
   for (int round = 0; round < 20; ++round) Scheduler scheduler({4, 2, 4});
@@ -87,7 +89,9 @@ TEST(Scheduler, RunsManyTasksOnFewWorkers) {
     const bool is_broken = id % 9 == 8;
     const int table = id % 8;
     const std::string sql = is_broken ? "COPY broken" : "COPY " + std::to_string(table);
-    outcomes.push_back(submit(scheduler, id, copy_out(server.connection(), id < 20 ? "a" : "b", sql, tables[static_cast<std::size_t>(table)].format, directory.path(), "t" + std::to_string(id))));
+    outcomes.push_back(submit(scheduler, id,
+                              copy_out(server.connection(), id < 20 ? "a" : "b", sql, tables[static_cast<std::size_t>(table)].format,
+                                       directory.path(), "t" + std::to_string(id))));
     if (is_broken) continue;
     raw_bytes += tables[static_cast<std::size_t>(table)].raw().size();
     rows += tables[static_cast<std::size_t>(table)].rows.size();
@@ -111,7 +115,8 @@ TEST(Scheduler, RunsManyTasksOnFewWorkers) {
     if (outcome.error) continue;
     EXPECT_EQ(outcome.result.segments.at(0).digest, tables[id % 8].digest());
     const RowFormat format = tables[id % 8].format;
-    const Outcome checked = get(submit(scheduler, 1000, check_of(directory.path(), outcome.result, 0, Codec::kZstd, Checksum::kXxh3, {format})));
+    const Outcome checked =
+        get(submit(scheduler, 1000, check_of(directory.path(), outcome.result, 0, Codec::kZstd, Checksum::kXxh3, {format})));
     EXPECT_EQ(code_of_outcome(checked), "none");
     EXPECT_TRUE(checked.result.findings.empty());
   }
@@ -130,7 +135,9 @@ TEST(Scheduler, AStopEndsWhatRunsAndWhatWaits) {
   std::vector<std::future<Outcome>> outcomes;
   for (int id = 0; id < 6; ++id) {
     const bool is_digest_only = id % 2 == 1;
-    outcomes.push_back(submit(scheduler, id, copy_out(server.connection(), "k", "COPY endless", RowFormat::kText, is_digest_only ? "" : directory.path(), "t" + std::to_string(id))));
+    outcomes.push_back(submit(scheduler, id,
+                              copy_out(server.connection(), "k", "COPY endless", RowFormat::kText, is_digest_only ? "" : directory.path(),
+                                       "t" + std::to_string(id))));
   }
   while (scheduler.stats().raw_bytes < 5000000) std::this_thread::sleep_for(milliseconds(5));
   EXPECT_EQ(scheduler.stats().workers.size(), 2u);
@@ -151,7 +158,9 @@ TEST(Scheduler, ItsEndCompletesEverything) {
     {
       Scheduler scheduler({3, 2, 4});
       for (int id = 0; id < 7; ++id) {
-        outcomes.push_back(submit(scheduler, id, copy_out(server.connection(), "k", "COPY endless", RowFormat::kText, directory.path(), std::to_string(round) + "-" + std::to_string(id))));
+        outcomes.push_back(submit(scheduler, id,
+                                  copy_out(server.connection(), "k", "COPY endless", RowFormat::kText, directory.path(),
+                                           std::to_string(round) + "-" + std::to_string(id))));
       }
       if (round % 3 != 0) std::this_thread::sleep_for(milliseconds(5 * round));
     }
@@ -179,7 +188,8 @@ int status_with_threads(rlim_t threads, Work work) {
     // A user of its own number, whose threads are these alone; root knows no such limit.
     constexpr uid_t kUser = 54321;
     const rlimit limit{threads, threads};
-    if (::setresgid(kUser, kUser, kUser) != 0 || ::setresuid(kUser, kUser, kUser) != 0 || ::setrlimit(RLIMIT_NPROC, &limit) != 0) ::_exit(99);
+    if (::setresgid(kUser, kUser, kUser) != 0 || ::setresuid(kUser, kUser, kUser) != 0 || ::setrlimit(RLIMIT_NPROC, &limit) != 0)
+      ::_exit(99);
     ::alarm(20);
     ::_exit(work());
   }
@@ -216,11 +226,14 @@ class ServerTest : public testing::Test {
     schema_ = "dbbackup_native_" + std::to_string(::getpid());
     admin_->execute("DROP SCHEMA IF EXISTS " + schema_ + " CASCADE; CREATE SCHEMA " + schema_);
     admin_->execute("CREATE TABLE " + schema_ +
-                    ".source AS SELECT i AS id, md5(i::text) AS name, CASE WHEN i % 7 = 0 THEN NULL ELSE decode(repeat(md5(i::text), i % 50), 'hex') END AS data, now() + i * interval '1 s' AS at "
+                    ".source AS SELECT i AS id, md5(i::text) AS name, CASE WHEN i % 7 = 0 THEN NULL ELSE decode(repeat(md5(i::text), i % "
+                    "50), 'hex') END AS data, now() + i * interval '1 s' AS at "
                     "FROM generate_series(1, 10000) i");
-    admin_->execute("INSERT INTO " + schema_ + ".source SELECT -i, 'large', decode(repeat(md5(i::text), 100000 * i), 'hex'), NULL FROM generate_series(1, 2) i");
+    admin_->execute("INSERT INTO " + schema_ +
+                    ".source SELECT -i, 'large', decode(repeat(md5(i::text), 100000 * i), 'hex'), NULL FROM generate_series(1, 2) i");
     admin_->execute("CREATE TABLE " + schema_ + ".target (LIKE " + schema_ + ".source)");
-    admin_->execute("CREATE TABLE " + schema_ + ".no_columns (); INSERT INTO " + schema_ + ".no_columns SELECT FROM generate_series(1, 1000)");
+    admin_->execute("CREATE TABLE " + schema_ + ".no_columns (); INSERT INTO " + schema_ +
+                    ".no_columns SELECT FROM generate_series(1, 1000)");
   }
   void TearDown() override {
     if (admin_) admin_->execute("DROP SCHEMA " + schema_ + " CASCADE");
@@ -230,7 +243,9 @@ class ServerTest : public testing::Test {
   void round_trip(const ConnectionSpec& spec, RowFormat format) {
     const std::string options = format == RowFormat::kBinary ? " (FORMAT binary)" : "";
     Scheduler scheduler({2, 2, 4});
-    const Outcome out = get(submit(scheduler, 1, copy_out(spec, "out", "COPY " + schema_ + ".source TO STDOUT" + options, format, directory_.path(), format == RowFormat::kBinary ? "b" : "t")));
+    const Outcome out = get(submit(scheduler, 1,
+                                   copy_out(spec, "out", "COPY " + schema_ + ".source TO STDOUT" + options, format, directory_.path(),
+                                            format == RowFormat::kBinary ? "b" : "t")));
     ASSERT_FALSE(out.error) << out.error->message();
     EXPECT_EQ(out.result.row_count, 10002u);
     const CheckTask check = check_of(directory_.path(), out.result, 0, Codec::kZstd, Checksum::kXxh3, {format});
@@ -249,7 +264,9 @@ class ServerTest : public testing::Test {
     in.segments.push_back(segment);
     const Outcome loaded = get(submit(scheduler, 3, in));
     ASSERT_FALSE(loaded.error) << loaded.error->message();
-    EXPECT_EQ(admin_->query_value("SELECT count(*) FROM (SELECT * FROM " + schema_ + ".source EXCEPT ALL SELECT * FROM " + schema_ + ".target) d"), "0");
+    EXPECT_EQ(admin_->query_value("SELECT count(*) FROM (SELECT * FROM " + schema_ + ".source EXCEPT ALL SELECT * FROM " + schema_ +
+                                  ".target) d"),
+              "0");
     EXPECT_EQ(admin_->query_value("SELECT count(*) FROM " + schema_ + ".target"), "10002");
   }
 
@@ -269,7 +286,8 @@ TEST_F(ServerTest, RowsComeBackAsTheyWereThroughTls) {
   const char* const ca = std::getenv("DBBACKUP_TEST_CA");
   if (ca == nullptr) GTEST_SKIP() << "DBBACKUP_TEST_CA names no certificate";
   ConnectionSpec spec = spec_;
-  for (const auto& [keyword, value] : std::vector<std::pair<std::string, std::string>>{{"host", "localhost"}, {"hostaddr", "127.0.0.1"}, {"sslmode", "verify-full"}, {"sslrootcert", ca}}) {
+  for (const auto& [keyword, value] : std::vector<std::pair<std::string, std::string>>{
+           {"host", "localhost"}, {"hostaddr", "127.0.0.1"}, {"sslmode", "verify-full"}, {"sslrootcert", ca}}) {
     spec.keywords.push_back(keyword);
     spec.values.push_back(value);
   }
@@ -282,16 +300,21 @@ TEST_F(ServerTest, ATableWithoutColumnsHasRows) {
   Scheduler scheduler({1, 1, 4});
   for (const char* const options : {"", " (FORMAT binary)"}) {
     const RowFormat format = *options == '\0' ? RowFormat::kText : RowFormat::kBinary;
-    const Outcome out = get(submit(scheduler, 1, copy_out(spec_, "k", "COPY " + schema_ + ".no_columns TO STDOUT" + options, format, directory_.path(), *options == '\0' ? "t" : "b")));
+    const Outcome out = get(submit(scheduler, 1,
+                                   copy_out(spec_, "k", "COPY " + schema_ + ".no_columns TO STDOUT" + options, format, directory_.path(),
+                                            *options == '\0' ? "t" : "b")));
     ASSERT_FALSE(out.error) << out.error->message();
     EXPECT_EQ(out.result.row_count, 1000u);
-    EXPECT_TRUE(get(submit(scheduler, 2, check_of(directory_.path(), out.result, 0, Codec::kZstd, Checksum::kXxh3, {format}))).result.findings.empty());
+    EXPECT_TRUE(get(submit(scheduler, 2, check_of(directory_.path(), out.result, 0, Codec::kZstd, Checksum::kXxh3, {format})))
+                    .result.findings.empty());
   }
 }
 
 TEST_F(ServerTest, ErrorsOfAServerHaveTheirCodes) {
   Scheduler scheduler({1, 1, 4});
-  const auto code_for = [&](const std::string& sql) { return code_of_outcome(get(submit(scheduler, 1, copy_out(spec_, "k", sql, RowFormat::kText, "", "")))); };
+  const auto code_for = [&](const std::string& sql) {
+    return code_of_outcome(get(submit(scheduler, 1, copy_out(spec_, "k", sql, RowFormat::kText, "", ""))));
+  };
   EXPECT_EQ(code_for("COPY no_such_table TO STDOUT"), "server_error");
   EXPECT_EQ(code_for("COPY (SELECT 1/(i - 500000) FROM generate_series(1, 1000000) i) TO STDOUT"), "server_error");
   EXPECT_EQ(code_for("COPY (SELECT pg_terminate_backend(pg_backend_pid())) TO STDOUT"), "connection_lost");
@@ -302,8 +325,10 @@ TEST_F(ServerTest, ErrorsOfAServerHaveTheirCodes) {
 TEST_F(ServerTest, AStopEndsTheQueryAtTheServer) {
   std::optional<Scheduler> scheduler(std::in_place, EngineOptions{1, 1, 4});
   const std::string mark = "sleeper_" + schema_;
-  auto outcome = submit(*scheduler, 1, copy_out(spec_, "k", "COPY (SELECT pg_sleep(1000) AS " + mark + ") TO STDOUT", RowFormat::kText, "", ""));
-  const std::string active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%" + mark + "%' AND state = 'active' AND pid <> pg_backend_pid()";
+  auto outcome =
+      submit(*scheduler, 1, copy_out(spec_, "k", "COPY (SELECT pg_sleep(1000) AS " + mark + ") TO STDOUT", RowFormat::kText, "", ""));
+  const std::string active =
+      "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%" + mark + "%' AND state = 'active' AND pid <> pg_backend_pid()";
   for (int attempt = 0; attempt < 500 && admin_->query_value(active) != "1"; ++attempt) std::this_thread::sleep_for(milliseconds(10));
   const auto begin = std::chrono::steady_clock::now();
   scheduler->stop();

@@ -18,7 +18,8 @@ class SegmentReaderTest : public testing::TestWithParam<Codec> {
     file_ = bytes_of("another");
     FrameEncoder encoder;
     for (int frame = 0; frame < frame_count; ++frame) {
-      blocks_.push_back(random.chance(50) ? random.bytes(1 + random.below(30000)) : Bytes(1 + random.below(kBlockRawBytes), std::byte{'y'}));
+      blocks_.push_back(random.chance(50) ? random.bytes(1 + random.below(30000))
+                                          : Bytes(1 + random.below(kBlockRawBytes), std::byte{'y'}));
       offsets_.push_back(file_.size());
       append(file_, encode(encoder, GetParam(), 1, frame % 4, blocks_.back()));
     }
@@ -113,8 +114,7 @@ TEST_P(SegmentReaderTest, AFileThatEndsTooEarlyIsDamaged) {
     SegmentReader reader(source, GetParam(), pool_, stop_, nullptr);
     reader.begin(7, stored_bytes());
     EXPECT_EQ(code_of([&] {
-                while (!reader.next().empty()) {
-                }
+                while (!reader.next().empty()) {}
               }),
               "data_damaged");
   }
@@ -133,8 +133,7 @@ TEST_P(SegmentReaderTest, RandomBytesNeverCrash) {
     SegmentReader reader(source, GetParam(), pool_, stop_, nullptr);
     reader.begin(7, source.size() - 7);
     try {
-      while (!reader.next().empty()) {
-      }
+      while (!reader.next().empty()) {}
     } catch (const Error& error) {
       EXPECT_STREQ(error.code(), "data_damaged");
     }

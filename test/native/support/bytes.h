@@ -22,7 +22,9 @@ inline Bytes joined(const std::vector<Bytes>& parts) {
   for (const Bytes& part : parts) append(all, part);
   return all;
 }
-inline bool equal(std::span<const std::byte> one, std::span<const std::byte> other) { return std::equal(one.begin(), one.end(), other.begin(), other.end()); }
+inline bool equal(std::span<const std::byte> one, std::span<const std::byte> other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end());
+}
 
 /// Big-endian, as PostgreSQL's protocol and binary COPY want it.
 inline void append_be16(Bytes& to, std::uint16_t value) {

@@ -32,8 +32,7 @@ ChildResult run_child(const std::vector<std::string>& command, std::span<const s
   if (failure != 0) throw std::runtime_error("cannot start " + command.front() + ": " + std::strerror(failure));
 
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(output_path)};
 }
 

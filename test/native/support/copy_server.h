@@ -33,10 +33,12 @@ inline Bytes copy_out_messages(const CopyData& data) {
 /// A scripted server that answers statements by a table and takes rows.
 class CopyServer {
  public:
-  /// What a statement is answered with; a statement that is not listed succeeds without rows. May talk to the client itself and return nothing.
+  /// What a statement is answered with; a statement that is not listed succeeds without rows. May talk to the client itself and return
+  /// nothing.
   using Answer = std::function<Bytes(ScriptedClient&)>;
 
-  explicit CopyServer(std::map<std::string, Answer> answers) : answers_(std::move(answers)), server_([this](ScriptedClient& client) { serve(client); }) {}
+  explicit CopyServer(std::map<std::string, Answer> answers)
+      : answers_(std::move(answers)), server_([this](ScriptedClient& client) { serve(client); }) {}
 
   ConnectionSpec connection() const { return server_.connection(); }
   int cancel_requests() const noexcept { return server_.cancel_requests(); }
@@ -68,8 +70,8 @@ class CopyServer {
       append_be16(field, 1);
       append_be32(field, static_cast<std::uint32_t>(text.size()));
       append(field, bytes_of(text));
-      return joined({wire::message('T', bytes_of({"\0\1?\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 22})), wire::message('D', field),
-                     wire::command_complete("SELECT 1"), wire::ready_for_query('T')});
+      return joined({wire::message('T', bytes_of({"\0\1?\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 22})),
+                     wire::message('D', field), wire::command_complete("SELECT 1"), wire::ready_for_query('T')});
     };
   }
   /// Takes the rows of a COPY FROM STDIN and says that it stored `stored_rows`.

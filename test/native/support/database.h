@@ -19,6 +19,6 @@ inline std::optional<ConnectionSpec> test_database() {
 }  // namespace dbbackup::test
 
 /// Skips the test, with the reason, where there is no server to test with.
-#define DBBACKUP_NEED_DATABASE(name)                  \
+#define DBBACKUP_NEED_DATABASE(name)                   \
   const auto name = ::dbbackup::test::test_database(); \
   if (!name) GTEST_SKIP() << "no server: set DBBACKUP_TEST_CONNINFO to the conninfo of a database that may be written to"

@@ -158,7 +158,8 @@ UniqueFd listen_at(int family, Address& address) {
   UniqueFd listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   socklen_t size = sizeof address;
-  if (!listener || ::bind(listener.get(), generic, size) != 0 || ::listen(listener.get(), 16) != 0 || ::getsockname(listener.get(), generic, &size) != 0) {
+  if (!listener || ::bind(listener.get(), generic, size) != 0 || ::listen(listener.get(), 16) != 0 ||
+      ::getsockname(listener.get(), generic, &size) != 0) {
     throw std::runtime_error(std::string("cannot listen: ") + std::strerror(errno));
   }
   return listener;
@@ -195,8 +196,8 @@ ScriptedServer::~ScriptedServer() {
 ConnectionSpec ScriptedServer::connection() const {
   const bool is_tls = encryption_ == Encryption::kTls;
   return {{"host", "port", "user", "dbname", "sslmode", "gssencmode", "sslrootcert", "application_name"},
-          {is_tls ? "127.0.0.1" : directory_.path(), std::to_string(port_), "reader", "sample", is_tls ? "require" : "disable", "disable", "/nonexistent",
-           "native tests"}};
+          {is_tls ? "127.0.0.1" : directory_.path(), std::to_string(port_), "reader", "sample", is_tls ? "require" : "disable", "disable",
+           "/nonexistent", "native tests"}};
 }
 
 void ScriptedServer::accept_clients() {
@@ -241,8 +242,8 @@ void ScriptedServer::serve(int fd) {
         channel.start_tls(tls_.get());
       }
     }
-    channel.send(joined({wire::authentication_ok(), wire::parameter_status("server_version", "15.0"), wire::parameter_status("client_encoding", "UTF8"),
-                         wire::backend_key_data(), wire::ready_for_query()}));
+    channel.send(joined({wire::authentication_ok(), wire::parameter_status("server_version", "15.0"),
+                         wire::parameter_status("client_encoding", "UTF8"), wire::backend_key_data(), wire::ready_for_query()}));
     Client client(channel);
     script_(client);
   } catch (const ClientGone&) {

@@ -34,14 +34,15 @@ class ScriptedClient {
   virtual std::pair<char, Bytes> receive() = 0;
   /// Sends in as few pieces as the socket takes.
   virtual void send(std::span<const std::byte> bytes) = 0;
-  /// Sends `bytes` so that the client receives them in the pieces that `next_size` asks for, one after the other: on a Unix socket each waits until the
-  /// client has read the one before, over TLS each is a record.
+  /// Sends `bytes` so that the client receives them in the pieces that `next_size` asks for, one after the other: on a Unix socket each
+  /// waits until the client has read the one before, over TLS each is a record.
   virtual void send_in_pieces(std::span<const std::byte> bytes, const std::function<std::size_t()>& next_size) = 0;
   /// Waits until the client closes or the server stops.
   virtual void wait_for_end() = 0;
 };
 
-/// A server that speaks protocol 3 as a script tells it, so that what no real server sends can be sent. Every client runs the script on a thread of its own.
+/// A server that speaks protocol 3 as a script tells it, so that what no real server sends can be sent. Every client runs the script on a
+/// thread of its own.
 class ScriptedServer {
  public:
   enum class Encryption { kNone, kTls };

@@ -10,7 +10,8 @@
 
 namespace dbbackup::test {
 
-/// The COPY stream of one segment, cut out of its file and decoded as `restore.sh` does it, with stock tools alone. Throws where a tool fails.
+/// The COPY stream of one segment, cut out of its file and decoded as `restore.sh` does it, with stock tools alone. Throws where a tool
+/// fails.
 inline Bytes decode_with_stock_tools(Codec codec, std::span<const std::byte> file, const SegmentResult& segment) {
   const std::span<const std::byte> stored = file.subspan(segment.offset, segment.stored_bytes);
   if (codec == Codec::kNone || stored.empty()) return {stored.begin(), stored.end()};
@@ -20,10 +21,13 @@ inline Bytes decode_with_stock_tools(Codec codec, std::span<const std::byte> fil
   return std::move(result.output);
 }
 
-inline std::string extension_of(Codec codec) { return codec == Codec::kZstd ? ".zst" : codec == Codec::kLz4 ? ".lz4" : codec == Codec::kGzip ? ".gz" : ".copy"; }
+inline std::string extension_of(Codec codec) {
+  return codec == Codec::kZstd ? ".zst" : codec == Codec::kLz4 ? ".lz4" : codec == Codec::kGzip ? ".gz" : ".copy";
+}
 
 /// The task that proves one file of a copy out. `formats`: of each source.
-inline CheckTask check_of(const std::string& directory, const TaskResult& result, std::size_t file, Codec codec, Checksum checksum, const std::vector<RowFormat>& formats) {
+inline CheckTask check_of(const std::string& directory, const TaskResult& result, std::size_t file, Codec codec, Checksum checksum,
+                          const std::vector<RowFormat>& formats) {
   CheckTask task;
   task.path = directory + "/" + result.files.at(file).path;
   task.size_bytes = result.files[file].size_bytes;
