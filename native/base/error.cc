@@ -32,7 +32,6 @@ const char* code_of(const PgFields& fields) {
   if (state == "3D000") return code::kDatabaseNotFound;
   if (state == "55P03") return code::kLockNotAvailable;
   if (state == "XX001" || state == "XX002") return code::kPageDamaged;
-  if (state == "57014") return code::kCancelled;
   if (state == "57P01" || state == "57P02" || state == "57P05" || state == "25P03" || state.starts_with("08")) return code::kConnectionLost;
   if (state == "57P03" || state == "53300") return code::kConnectionFailed;
   if (state == "42704") return code::kTypeMissing;

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <thread>
 
 #include "pg/result.h"
 
@@ -234,11 +237,32 @@ std::optional<std::string> Connection::query_value(const std::string& sql) {
 }
 
 void Connection::cancel() noexcept {
-  const std::unique_ptr<PGcancel, FreeCancel> cancel(PQgetCancel(get()));
-  if (!cancel) return;
-  char message[256];
-  // A refused cancel changes nothing: the connection is closed right afterwards, which ends the query at its next write.
-  (void)PQcancel(cancel.get(), message, sizeof message);
+  // PQcancel connects and waits without a limit of its own, and a server that hangs would make every end of a run hang with it. So it runs
+  // on a thread that is left alone after a second: it owns all it uses, and what it does after that harms nobody.
+  struct Request {
+    std::unique_ptr<PGcancel, FreeCancel> cancel;
+    std::mutex mutex;
+    std::condition_variable done;
+    bool is_done = false;
+  };
+  try {
+    // Shared: whoever is later, the thread or this function, frees it.
+    const auto request = std::make_shared<Request>();
+    request->cancel.reset(PQgetCancel(get()));
+    if (!request->cancel) return;
+    std::thread([request] {
+      char message[256];
+      // A refused cancel changes nothing: the connection is closed right afterwards, which ends the query at its next write.
+      (void)PQcancel(request->cancel.get(), message, sizeof message);
+      const std::lock_guard lock(request->mutex);
+      request->is_done = true;
+      request->done.notify_one();
+    }).detach();
+    std::unique_lock lock(request->mutex);
+    request->done.wait_for(lock, std::chrono::seconds(1), [&] { return request->is_done; });
+  } catch (const std::exception&) {
+    // Without a thread or memory for it there is no request; closing the connection has to do.
+  }
 }
 
 int Connection::server_version() const { return PQserverVersion(get()); }

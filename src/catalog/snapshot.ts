@@ -89,8 +89,9 @@ const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promis
     await session.query(`SET LOCAL lock_timeout TO ${Math.max(0, Math.round(options.lockTimeoutMs ?? 0))}`);
     await lockAll(listed);
     const catalog = await introspect(session);
-    const listedOids = new Set(listed.map(({ oid }) => oid));
-    await lockAll(catalog.relations.filter(({ oid }) => !listedOids.has(oid)));
+    // Locks are taken by name: one that was renamed or created meanwhile is locked under the name the snapshot sees.
+    const lockedNames = new Map(listed.map(({ oid, quotedName }) => [oid, quotedName]));
+    await lockAll(catalog.relations.filter(({ oid, quotedName }) => lockedNames.get(oid) !== quotedName));
     await checkUnchanged(session, catalog);
     await session.query('SET LOCAL lock_timeout TO 0');
     const row = await queryRow(session, exportQuery);

@@ -3,7 +3,7 @@ import type { DbbackupError } from '../core/errors.js';
 import type { ExitStatus } from './help.js';
 
 /** The signals that end a run cleanly, and the status a shell expects after each: 128 + its number. */
-export const signalStatuses = { SIGINT: 130, SIGTERM: 143 } as const satisfies Record<string, ExitStatus>;
+export const signalStatuses = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const satisfies Record<string, ExitStatus>;
 export type EndSignal = keyof typeof signalStatuses;
 
 /**

@@ -9,6 +9,7 @@ export const exitStatuses = {
   10: 'no such repository or backup',
   11: 'another process works on this backup',
   20: 'damage found, or restored rows differ',
+  129: 'cancelled by SIGHUP (the terminal is gone)',
   130: 'cancelled by SIGINT (Ctrl-C)',
   143: 'cancelled by SIGTERM',
 } as const;

@@ -149,7 +149,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       'dbbackup backup single "service=shop sslmode=verify-full" --compression zstd:3 --chunk-size 512MB',
       'id=$(dbbackup backup single shop --quiet)',
     ],
-    [0, 1, 2, 3, 20, 130, 143],
+    [0, 1, 2, 3, 20, 129, 130, 143],
   );
 
   const restore = program.command('restore').description('restore a backup');
@@ -174,7 +174,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       actions.restore(id, flags),
     ),
     ['dbbackup restore single ID --target-db shop_copy --create', 'dbbackup restore single ID --target-db shop_test --clean --yes --check'],
-    [0, 1, 2, 3, 10, 20, 130, 143],
+    [0, 1, 2, 3, 10, 20, 129, 130, 143],
   );
 
   const verify = program
@@ -184,7 +184,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
   tail(
     addRunOutput(addResources(verify), outputDir).action((id: string, flags: OutputFlags & ResourceFlags) => actions.verify(id, flags)),
     ['dbbackup verify ID', 'dbbackup verify ID --json | grep damage.found'],
-    [0, 1, 2, 10, 20, 130, 143],
+    [0, 1, 2, 10, 20, 129, 130, 143],
   );
 
   const list = program

@@ -12,7 +12,7 @@ export class SignalReceived extends Error {
 }
 
 /**
- * Runs `run` so that the first SIGINT or SIGTERM aborts its signal and calls `onFirst`, and the second one ends the process at once.
+ * Runs `run` so that the first SIGHUP, SIGINT or SIGTERM aborts its signal and calls `onFirst`, and the second one ends the process at once.
  * Handlers are removed afterwards.
  */
 export const withSignals = async <T>(onFirst: (signal: EndSignal) => void, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {

@@ -1,4 +1,5 @@
 import { introspect } from '../catalog/introspect.js';
+import { displayName } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
@@ -45,8 +46,10 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
       // What the backup does not hold was made by an extension of the target.
       if (relation === undefined || saved === undefined) return [];
       const columns = saved.columns.map((name) => relation.columns.find((column) => column.name === name));
-      if (columns.some((column) => column === undefined)) throw differs([`${saved.schema}.${saved.name}`]);
-      const ordered = { ...relation, columns: columns.filter((column) => column !== undefined), condition: saved.condition };
+      if (columns.some((column) => column === undefined)) throw differs([displayName(saved)]);
+      // The condition is the target's own: text from a manifest never becomes SQL.
+      if ((saved.condition ?? '') !== (relation.condition ?? '')) throw differs([displayName(saved)]);
+      const ordered = { ...relation, columns: columns.filter((column) => column !== undefined) };
       const { copySql } = toCopyOut(ordered, saved.format, chunk, database.encoding);
       return [{ name: keyOf(saved), format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
     });
@@ -94,7 +97,12 @@ const addTo = (sums: Map<string, Sum>, key: string, rowCount: number, digest: st
   sums.set(key, sum === undefined ? { rowCount, digest } : { rowCount: sum.rowCount + rowCount, digest: sumDigests([sum.digest, digest]) });
 };
 
-const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string => `${schema}.${name}`;
+const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string => JSON.stringify([schema, name]);
+
+const displayKey = (key: string): string => {
+  const [schema = '', name = ''] = JSON.parse(key) as readonly string[];
+  return displayName({ schema, name });
+};
 
 const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<string, Sum>): void => {
   const wantedSums = new Map<string, Sum>();
@@ -110,7 +118,7 @@ const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<stri
   const different = [...wantedSums].filter(
     ([key, wanted]) => foundSums.get(key)?.rowCount !== wanted.rowCount || foundSums.get(key)?.digest !== wanted.digest,
   );
-  if (different.length > 0) throw differs(different.map(([key]) => key));
+  if (different.length > 0) throw differs(different.map(([key]) => displayKey(key)));
 };
 
 const differs = (names: readonly string[]): DbbackupError =>

@@ -18,7 +18,6 @@ export const toConnectionSpec = (
     ['keepalives_idle', '20'],
     ['keepalives_interval', '10'],
     ['keepalives_count', '3'],
-    ['tcp_user_timeout', '50000'],
     ['dbname', options.database],
     ['host', options.host],
     ['port', options.port],

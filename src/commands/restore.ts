@@ -29,7 +29,7 @@ import {
   restorePreData,
   restoreWhole,
 } from '../tools/restore-archive.js';
-import { type ToolConnection, toToolConnection } from '../tools/tool.js';
+import { type Tool, type ToolConnection, toToolConnection } from '../tools/tool.js';
 import { analyze } from './analyze.js';
 import { unpackSchema } from './archives.js';
 import { checkRestored } from './check-restored.js';
@@ -57,11 +57,14 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
   if (database === undefined) throw new DbbackupError('manifest_damaged', `backup ${id} holds no database`, { details: { object: id } });
   const tools = await findTools({ binDir: options.pgBinDir, host: processHost, signal });
 
-  await prepareTarget(options, database, signal);
+  const choosePgRestore = (serverVersion: number): Tool =>
+    chooseTool(tools, 'pg_restore', Math.max(toMajor(serverVersion), Number.parseInt(database.schema.pgDumpVersion, 10)));
+  await checkArchives(storage, id, database);
+  await prepareTarget(options, database, async (serverVersion) => void choosePgRestore(serverVersion), signal);
   return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
     await checkEmpty(session);
     const targetMajor = toMajor(session.info().serverVersion);
-    const pgRestore = chooseTool(tools, 'pg_restore', Math.max(targetMajor, Number.parseInt(database.schema.pgDumpVersion, 10)));
+    const pgRestore = choosePgRestore(session.info().serverVersion);
     const scratch = await mkdtemp(join(tmpdir(), 'dbbackup-'));
     try {
       const archive: RestoreArchiveOptions = {
@@ -78,6 +81,17 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       await rm(scratch, { recursive: true, force: true });
     }
   });
+};
+
+/** Proves the archives to be what was written, before anything is done to the target: pg_restore would believe them. */
+const checkArchives = async (storage: LocalStorage, id: string, { schema, largeObjects }: ManifestDatabase): Promise<void> => {
+  for (const { path, sha256 } of largeObjects === null ? [schema] : [schema, largeObjects]) {
+    const storedPath = await storage.localPath(nameInBackup(id, path));
+    if ((await hashFile(storedPath, 'sha256')) === sha256) continue;
+    throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
+      details: { object: path, path: storedPath },
+    });
+  }
 };
 
 /** For tools that write: commits need not wait for the disk one by one, since the last one of the restore does, for all before it. */
@@ -142,17 +156,10 @@ class RestoreRun {
     return checkedRelationCount === undefined ? report : { ...report, checkedRelationCount };
   }
 
-  /** The schema archive, proved to be what was written, as a file pg_restore can read in any order. */
+  /** The schema archive as a file pg_restore can read in any order. */
   async #unpack(): Promise<void> {
     const { id, storage, database, archive } = this.#parts;
-    const { path, sha256 } = database.schema;
-    const storedPath = await storage.localPath(nameInBackup(id, path));
-    if ((await hashFile(storedPath, 'sha256')) !== sha256) {
-      throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
-        details: { object: path, path: storedPath },
-      });
-    }
-    await unpackSchema(storedPath, archive.archivePath);
+    await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archive.archivePath);
   }
 
   async #load(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
@@ -211,7 +218,7 @@ class RestoreRun {
       key: 'load',
       connection: toConnectionSpec(options.connection, `dbbackup ${id}`, toSameServer(session)),
       // As in toLoadingConnection.
-      setupSql: [...prelude(database.encoding), 'SET synchronous_commit TO off'],
+      setupSql: [...prelude(database.encoding, 'write'), 'SET synchronous_commit TO off', replicaRoleSql],
     };
     const toSegment = (ref: SegmentRef) => {
       const relation = database.relations[ref.relation];
@@ -283,6 +290,13 @@ class RestoreRun {
     }
   }
 }
+
+/**
+ * Triggers and foreign keys exist before the rows only on extension configuration tables; rows are to come back as they were. As in pg_dump's --disable-triggers
+ * this takes a superuser.
+ */
+const replicaRoleSql =
+  "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper";
 
 /** Indexes of one relation that are built at the same time: the last relation of a restore has the machine to itself. */
 const indexJobs = 2;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestDatabase } from '../manifest/schema.js';
 import { databaseOf } from '../native/connection-info.js';
@@ -8,8 +9,16 @@ import { withSession } from './sessions.js';
 /** Databases every server has: one must be connected to while another is created. */
 const maintenanceDatabases = ['postgres', 'template1'] as const;
 
-/** Creates the target database where the options ask for it, dropping the old one first with `isCleaning`. Errors: `usage`, `target_exists`, the server's. */
-export const prepareTarget = async (options: RestoreOptions, source: ManifestDatabase, signal: AbortSignal | undefined): Promise<void> => {
+/**
+ * Creates the target database where the options ask for it; with `isCleaning` the old one is dropped, after `checkFeasible` has passed and the new one could be
+ * created. `checkFeasible` gets the server's version and throws when the restore could not go on. Errors: `usage`, `target_exists`, the server's.
+ */
+export const prepareTarget = async (
+  options: RestoreOptions,
+  source: ManifestDatabase,
+  checkFeasible: (serverVersion: number) => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
   const isCleaning = options.isCleaning === true;
   if (isCleaning && options.isConfirmed !== true) {
     throw new DbbackupError('usage', 'dropping the target database needs consent', { details: { hint: 'Set isConfirmed, or --yes.' } });
@@ -20,9 +29,23 @@ export const prepareTarget = async (options: RestoreOptions, source: ManifestDat
     const exists = (await session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows.length > 0;
     if (exists && !isCleaning)
       throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
-    if (exists) await session.query(await formatSql(session, 'DROP DATABASE %I', [name]));
-    await session.query(await createStatement(session, name, source));
+    await checkFeasible(session.info().serverVersion);
+    if (exists) await replaceDatabase(session, name, source);
+    else await session.query(await createStatement(session, name, source));
   });
+};
+
+/** The old database goes only once the new one stands. */
+const replaceDatabase = async (session: Session, name: string, source: ManifestDatabase): Promise<void> => {
+  const newName = `dbbackup_new_${randomBytes(6).toString('hex')}`;
+  await session.query(await createStatement(session, newName, source));
+  try {
+    await session.query(await formatSql(session, 'DROP DATABASE %I', [name]));
+  } catch (error) {
+    await session.query(await formatSql(session, 'DROP DATABASE %I', [newName]));
+    throw error;
+  }
+  await session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [newName, name]));
 };
 
 const withMaintenance = async (
@@ -60,7 +83,7 @@ const createStatement = (session: Session, name: string, source: ManifestDatabas
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 
-/** Refuses a database that holds anything of a user's: relations, functions, types, schemas. Objects of extensions do not count. */
+/** Refuses a database that holds anything of a user's: relations, functions, types, large objects, schemas. Objects of extensions do not count. */
 export const checkEmpty = async (session: Session): Promise<void> => {
   const { rows } = await session.query(userObjectsQuery);
   const first = rows[0]?.[0];
@@ -76,7 +99,9 @@ const userObjectsQuery = `
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, c.oid AS objid, c.relnamespace AS namespace FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.pronamespace FROM pg_catalog.pg_proc p
     UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typnamespace FROM pg_catalog.pg_type t WHERE t.typtype IN ('e', 'd')
-  ) o JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
-  WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    UNION ALL SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, l.oid, NULL FROM pg_catalog.pg_largeobject_metadata l
+    UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, s.oid, s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname <> 'public'
+  ) o LEFT JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+  WHERE (n.nspname IS NULL OR (n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'))
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e')
   LIMIT 1`;

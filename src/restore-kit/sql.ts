@@ -59,6 +59,8 @@ export const toSessionSql = (encoding: string): string =>
     'SET IntervalStyle TO postgres;',
     "SET TimeZone TO 'UTC';",
     'SET xmloption TO content;',
+    "SET lc_monetary TO 'C';",
+    'SET array_nulls TO on;',
     'SET row_security TO off;',
     'SET client_min_messages TO warning;',
     // Which of them exist depends on the target's version.

@@ -14,6 +14,7 @@ export interface ArchiveEntry {
 
 /** Those whose first words are also another type's come before it. */
 const knownTypes: readonly string[] = [
+  'COMMENT',
   'INDEX ATTACH',
   'INDEX',
   'CHECK CONSTRAINT',
@@ -51,6 +52,8 @@ export interface PostDataGroups {
   readonly rest: readonly ArchiveEntry[];
 }
 
+const noOwners: ReadonlyMap<number, number> = new Map();
+
 /** Finds the entries that can be restored as soon as one relation is loaded. An entry belongs to the first table it depends on. */
 export const groupPostData = (entries: readonly ArchiveEntry[], relationOids: readonly number[]): PostDataGroups => {
   const wanted = new Set(relationOids);
@@ -60,9 +63,13 @@ export const groupPostData = (entries: readonly ArchiveEntry[], relationOids: re
   }
   const byRelation = new Map<number, ArchiveEntry[]>();
   const rest: ArchiveEntry[] = [];
+  // pg_restore gives a comment the section of the entry before it: apart from its index or constraint it would be taken for pre-data, and lost.
+  const relationOf = new Map<number, number>();
   for (const entry of entries) {
     const isOwn = entry.type === 'INDEX' || entry.type === 'CONSTRAINT';
-    const relation = isOwn ? tables.get(entry.dependencies.find((id) => tables.has(id)) ?? -1) : undefined;
+    const owners = isOwn ? tables : entry.type === 'COMMENT' ? relationOf : noOwners;
+    const relation = owners.get(entry.dependencies.find((id) => owners.has(id)) ?? -1);
+    if (isOwn && relation !== undefined) relationOf.set(entry.dumpId, relation);
     if (relation === undefined || !wanted.has(relation)) rest.push(entry);
     else if (byRelation.has(relation)) byRelation.get(relation)?.push(entry);
     else byRelation.set(relation, [entry]);

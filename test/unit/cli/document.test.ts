@@ -5,7 +5,8 @@ import { parseArguments } from '#src/cli/args.js';
 import { exitStatuses } from '#src/cli/help.js';
 
 const root = new URL('../../../../', import.meta.url);
-const document = readFileSync(new URL('docs/cli.md', root), 'utf8');
+/** The formatter aligns the cells of tables. */
+const document = readFileSync(new URL('docs/cli.md', root), 'utf8').replace(/ +\|/g, ' |');
 
 /** The part below a headline, up to the next one of any level. */
 const section = (title: string): string => {

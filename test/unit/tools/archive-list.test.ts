@@ -95,4 +95,12 @@ describe('groupPostData', () => {
     );
     assert.deepEqual(groupPostData(entries, []).rest, entries);
   });
+
+  it('keeps a comment with its index or constraint, whose section it shares', () => {
+    const comments =
+      '3401; 0 0 COMMENT public CONSTRAINT t_pkey ON t postgres\n;\tdepends on: 3315\n3402; 0 0 COMMENT public TABLE t postgres\n;\tdepends on: 215\n';
+    const { byRelation, rest } = groupPostData(parseArchiveList(`${list}\n${comments}`), [16389]);
+    assert.ok(byRelation.get(16389)?.some(({ dumpId }) => dumpId === 3401));
+    assert.ok(rest.some(({ dumpId }) => dumpId === 3402));
+  });
 });
