@@ -41,6 +41,8 @@ TEST(Error, PicksTheCodeBySqlstate) {
       {"42704", "type_missing"},
       {"42P01", "server_error"},
       {"", "server_error"},
+      // query_canceled: by statement_timeout or by somebody else. Who stops a run here does not wait for the server to say so.
+      {"57014", "server_error"},
   };
   for (const auto& [sqlstate, code] : expected) EXPECT_STREQ(Error::from_server(fields(sqlstate)).code(), code) << sqlstate;
 }
