@@ -189,6 +189,17 @@ TEST(Connection, AStopEndsAQueryAndCancelReachesTheServer) {
   EXPECT_EQ(code_of([&] { connection.execute("SELECT 1"); }), "cancelled");
 }
 
+TEST(Connection, ACancelRequestThatNobodyAnswersHoldsUpNobody) {
+  ScriptedServer server([](ScriptedClient& client) { client.wait_for_end(); });
+  server.be_deaf_to_cancel_requests();
+  const Stop stop;
+  Connection connection(server.connection(), stop);
+  const auto begin = Clock::now();
+  connection.cancel();
+  EXPECT_LT(Clock::now() - begin, seconds(2));
+  EXPECT_EQ(server.cancel_requests(), 1);
+}
+
 TEST(Connection, KeepsSecretsToItself) {
   const ScriptedServer server([](ScriptedClient& client) { client.wait_for_end(); });
   const Stop stop;

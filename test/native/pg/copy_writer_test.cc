@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "support/errors.h"
@@ -161,11 +162,12 @@ TEST_P(CopyWriterTest, ACutConnectionIsLost) {
 }
 
 TEST_P(CopyWriterTest, AStopEndsAWaitForAServerThatDoesNotRead) {
+  std::atomic<bool> is_over{false};
   const ScriptedServer server(
       [&](ScriptedClient& client) {
         client.expect_query();
         client.send(wire::copy_in_response(RowFormat::kText));
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        while (!is_over) std::this_thread::sleep_for(std::chrono::milliseconds(5));
       },
       encryption());
   Stop stop;
@@ -179,6 +181,7 @@ TEST_P(CopyWriterTest, AStopEndsAWaitForAServerThatDoesNotRead) {
               for (;;) writer.write(Bytes(kMiB, std::byte{'x'}));
             }),
             "cancelled");
+  is_over = true;
 }
 
 TEST_P(CopyWriterTest, WantsARowCount) {

@@ -139,8 +139,11 @@ TEST(Scheduler, AStopEndsWhatRunsAndWhatWaits) {
                               copy_out(server.connection(), "k", "COPY endless", RowFormat::kText, is_digest_only ? "" : directory.path(),
                                        "t" + std::to_string(id))));
   }
-  while (scheduler.stats().raw_bytes < 5000000) std::this_thread::sleep_for(milliseconds(5));
-  EXPECT_EQ(scheduler.stats().workers.size(), 2u);
+  const auto are_both_reading = [&] {
+    const EngineStats stats = scheduler.stats();
+    return stats.workers.size() == 2 && stats.workers[0].raw_bytes > 2000000 && stats.workers[1].raw_bytes > 2000000;
+  };
+  while (!are_both_reading()) std::this_thread::sleep_for(milliseconds(5));
   const auto begin = std::chrono::steady_clock::now();
   scheduler.stop();
   for (auto& outcome : outcomes) EXPECT_EQ(code_of_outcome(get(std::move(outcome))), "cancelled");

@@ -230,6 +230,7 @@ void ScriptedServer::serve(int fd) {
       const std::uint32_t code = load_be32(head + 4);
       if (code == kCancelRequest) {
         ++cancel_requests_;
+        if (is_deaf_) Client(channel).wait_for_end();
         return;
       }
       if (code == kProtocolVersion) break;

@@ -56,6 +56,8 @@ class ScriptedServer {
 
   ConnectionSpec connection() const;
   int cancel_requests() const noexcept { return cancel_requests_.load(); }
+  /// From now on cancel requests are counted, but never answered.
+  void be_deaf_to_cancel_requests() noexcept { is_deaf_ = true; }
 
  private:
   void accept_clients();
@@ -63,12 +65,14 @@ class ScriptedServer {
 
   Script script_;
   Encryption encryption_;
-  TemporaryDirectory directory_;
+  /// Not where TMPDIR points to: a socket's path has at most 107 bytes.
+  TemporaryDirectory directory_{"/tmp"};
   Stop stop_;
   UniqueFd listener_;
   int port_ = 5432;
   std::shared_ptr<ssl_ctx_st> tls_;
   std::atomic<int> cancel_requests_{0};
+  std::atomic<bool> is_deaf_{false};
   std::vector<std::jthread> clients_;
   std::jthread acceptor_;
 };
