@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include "pg/result.h"
@@ -29,11 +30,25 @@ struct FreeCancel {
 
 constexpr std::size_t kKeptNotices = 100;
 
-/// libpq's messages end in a newline and may have several lines; only the last line of a connection failure names its cause.
 std::string trimmed(const char* text) {
   std::string message = text == nullptr ? "" : text;
   while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.pop_back();
   return message;
+}
+
+/// libpq's own messages have a line for each address and encryption it tried, some of them twice; advice follows on lines that begin with a
+/// tab.
+std::string one_line(const char* text) {
+  const std::string message = trimmed(text);
+  std::vector<std::string_view> lines;
+  for (std::string_view rest = message; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (!line.empty() && line.front() != '\t' && std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+  }
+  std::string joined;
+  for (const std::string_view line : lines) joined.append(joined.empty() ? "" : "; ").append(line);
+  return joined;
 }
 
 void keep_notice(void* notices, const PGresult* result) {
@@ -45,7 +60,7 @@ std::string text_or_empty(const char* text) { return text == nullptr ? "" : text
 
 /// A failed connection attempt carries only a text: the server's FATAL message is part of it, its SQLSTATE is not.
 Error connection_error(PGconn* conn) {
-  const std::string message = trimmed(PQerrorMessage(conn));
+  const std::string message = one_line(PQerrorMessage(conn));
   const char* code = code::kConnectionFailed;
   const auto says = [&](const char* part) { return message.find(part) != std::string::npos; };
   if (PQconnectionNeedsPassword(conn) != 0 || says("authentication failed") || says("no pg_hba.conf entry") || says("password") ||
@@ -56,7 +71,15 @@ Error connection_error(PGconn* conn) {
   } else if (says("permission denied for database")) {
     code = code::kPermissionDenied;
   }
-  return Error(code, message);
+  Error error(code, message);
+  if (says("SSL error") || says("certificate"))
+    error.hint = "Check sslmode, sslrootcert and the name of the host, which the server's certificate must hold.";
+  return error;
+}
+
+Error timeout_error(PGconn* conn) {
+  return Error(code::kConnectionFailed, "connection to server at \"" + text_or_empty(PQhost(conn)) + "\", port " +
+                                            text_or_empty(PQport(conn)) + " failed: no answer within connect_timeout");
 }
 
 std::chrono::milliseconds connect_timeout(PGconn* conn) {
@@ -76,7 +99,7 @@ std::chrono::milliseconds connect_timeout(PGconn* conn) {
 void ClearResult::operator()(pg_result* result) const noexcept { PQclear(result); }
 
 Error broken_connection(const Connection& connection) {
-  const std::string message = trimmed(PQerrorMessage(connection.get()));
+  const std::string message = one_line(PQerrorMessage(connection.get()));
   return Error(code::kConnectionLost, message.empty() ? "the connection to the server was lost" : message);
 }
 
@@ -86,7 +109,8 @@ Error unexpected_result(const Connection& connection, const pg_result* result) {
     return Error(code::kProtocolViolation, "the server answered with something else than the statement calls for");
   PgFields fields = error_fields(result);
   // An error of libpq's own has no SQLSTATE.
-  if (fields.sqlstate.empty() && PQstatus(connection.get()) == CONNECTION_BAD) return Error(code::kConnectionLost, fields.message);
+  if (fields.sqlstate.empty() && PQstatus(connection.get()) == CONNECTION_BAD)
+    return Error(code::kConnectionLost, one_line(fields.message.c_str()));
   return Error::from_server(std::move(fields));
 }
 
@@ -155,7 +179,7 @@ Connection::Connection(const ConnectionSpec& spec, const Stop& stop)
                       std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
     }
     if (stop.wait(PQsocket(get()), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, left) == 0) {
-      throw Error(code::kConnectionFailed, "the server did not answer within connect_timeout");
+      throw timeout_error(get());
     }
   }
   if (PQsetnonblocking(get(), 1) != 0) throw broken_connection(*this);

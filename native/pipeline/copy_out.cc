@@ -168,6 +168,7 @@ TaskResult run_copy_out(const CopyOutTask& task, Worker& worker) {
         job->frame = worker.pool.acquire(worker.stop().token());
         job->codec = task.sink->codec;
         job->level = task.sink->level;
+        job->stop = &worker.stop();
         job->flags =
             (facts.begins_inside_row ? FrameHeader::kBeginsInsideRow : 0) | (facts.ends_inside_row ? FrameHeader::kEndsInsideRow : 0);
         // Queued for the writer first: whatever happens next, it waits for the job before the blocks go home.

@@ -11,6 +11,7 @@ void EncodeJob::wait() {
 void EncodeJob::run(FrameEncoder& encoder) noexcept {
   std::optional<Error> error;
   try {
+    if (stop != nullptr) stop->check();
     frame.size = encoder.encode(codec, level, flags, raw.bytes(), {frame.data(), kBlockBytes});
   } catch (const Error& failure) {
     error = failure;

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CompressStream, DecompressStream } from 'zstd-napi';
+import { DbbackupError } from '../core/errors.js';
 import type { ManifestArchive } from '../manifest/schema.js';
 import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
 import { largeObjectsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
@@ -96,11 +98,32 @@ const publishStream = async (
   return { sizeBytes, sha256: hash.digest('hex') };
 };
 
-/** Decompresses a schema archive into a file that pg_restore can read in any order. */
+/** Runs `use` with a private directory for files that are needed for a while, below the system's directory for such files, and removes it. Errors: as `unpackSchema`. */
+export const withScratch = async <T>(use: (directory: string) => Promise<T>): Promise<T> => {
+  const parent = tmpdir();
+  const directory = await mkdtemp(join(parent, 'dbbackup-')).catch((error: unknown) => {
+    throw toScratchError(error, parent);
+  });
+  try {
+    return await use(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+};
+
+/** Decompresses a schema archive into a file that pg_restore can read in any order. Errors: `disk_full`, `not_writable`, `io_error`. */
 export const unpackSchema = async (storedPath: string, intoPath: string): Promise<void> => {
   try {
     await pipeline([createReadStream(storedPath), new DecompressStream(), createWriteStream(intoPath, newFile)]);
   } catch (error) {
-    throw toStorageError(error, 'write', intoPath);
+    throw toScratchError(error, intoPath);
   }
+};
+
+const toScratchError = (error: unknown, path: string): DbbackupError => {
+  const { code, message, details } = toStorageError(error, 'write', path);
+  return new DbbackupError(code, message, {
+    cause: error,
+    details: { ...details, hint: 'Set TMPDIR to a directory with room that you may write to.' },
+  });
 };

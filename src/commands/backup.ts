@@ -13,7 +13,7 @@ import { ManifestBuilder } from '../manifest/builder.js';
 import { createJournal, type Journal } from '../manifest/journal.js';
 import type { Manifest, ManifestArchive } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
-import type { Engine } from '../native/engine.js';
+import type { CopyOutTask, Engine } from '../native/engine.js';
 import { measureMemory, processHost, processId } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
@@ -115,13 +115,15 @@ class BackupRun {
     try {
       const leader = createLocalLeader(session);
       manifest = await withSnapshot(leader, {}, (held) => this.#save(leader, held));
+      // A journal that could not be written must not have a manifest beside it.
+      await this.#journalled;
+      await writeRestoreKit(storage, manifest);
+      await publishManifest(storage, manifest);
     } catch (cause) {
       await this.#fail(cause);
       throw cause;
     }
     await journal.close();
-    await writeRestoreKit(storage, manifest);
-    await publishManifest(storage, manifest);
 
     const { rowCount, rawBytes, storedBytes, relationCount, fileCount } = manifest.totals;
     const elapsedMs = Math.round(systemClock.monotonicMs() - this.#startedMs);
@@ -230,6 +232,12 @@ class BackupRun {
             message: error.message,
           });
         },
+        // Nothing is stored any more, since there will be no backup: the other relations of the task are read to find out whether they can be.
+        toRest: (spec, { details: { object } }) => {
+          const failed = spec.sources.findIndex(({ name }) => name === object);
+          const sources = spec.sources.slice(failed + 1);
+          return failed === -1 || sources.length === 0 ? null : { ...spec, sources, sink: null };
+        },
       });
     try {
       await withProgress(
@@ -257,8 +265,8 @@ class BackupRun {
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
     };
-    return (task: PlannedTask) => ({
-      kind: 'copyOut' as const,
+    return (task: PlannedTask): CopyOutTask => ({
+      kind: 'copyOut',
       taskId: task.taskId,
       session: worker,
       sources: task.chunks.map((chunk) => {

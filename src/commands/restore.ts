@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { displayName } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
@@ -31,7 +29,7 @@ import {
 } from '../tools/restore-archive.js';
 import { type Tool, type ToolConnection, toToolConnection } from '../tools/tool.js';
 import { analyze } from './analyze.js';
-import { unpackSchema } from './archives.js';
+import { unpackSchema, withScratch } from './archives.js';
 import { checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
 import type { RestoreOptions, RestoreReport, RunContext } from './options.js';
@@ -57,30 +55,41 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
   if (database === undefined) throw new DbbackupError('manifest_damaged', `backup ${id} holds no database`, { details: { object: id } });
   const tools = await findTools({ binDir: options.pgBinDir, host: processHost, signal });
 
-  const choosePgRestore = (serverVersion: number): Tool =>
-    chooseTool(tools, 'pg_restore', Math.max(toMajor(serverVersion), Number.parseInt(database.schema.pgDumpVersion, 10)));
+  const chooseTools = (serverVersion: number): Pick<RestoreArchiveOptions, 'pgRestore' | 'psql'> =>
+    chooseRestoreTools(tools, Number.parseInt(database.schema.pgDumpVersion, 10), toMajor(serverVersion));
   await checkArchives(storage, id, database);
-  await prepareTarget(options, database, async (serverVersion) => void choosePgRestore(serverVersion), signal);
-  return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
-    await checkEmpty(session);
-    const targetMajor = toMajor(session.info().serverVersion);
-    const pgRestore = choosePgRestore(session.info().serverVersion);
-    const scratch = await mkdtemp(join(tmpdir(), 'dbbackup-'));
-    try {
+  return withScratch(async (scratch) => {
+    const archivePath = join(scratch, 'schema.dump');
+    await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archivePath);
+    await prepareTarget(options, database, async (serverVersion) => void chooseTools(serverVersion), signal);
+    return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
+      await checkEmpty(session);
+      const { serverVersion } = session.info();
       const archive: RestoreArchiveOptions = {
-        pgRestore,
-        psql: findCompanion(tools, pgRestore, 'psql'),
+        ...chooseTools(serverVersion),
         connection: toLoadingConnection(session),
-        targetMajor,
-        archivePath: join(scratch, 'schema.dump'),
+        targetMajor: toMajor(serverVersion),
+        archivePath,
         host: processHost,
         signal,
       };
-      return await new RestoreRun({ id, manifest, database, options, context, jobs, storage, session, archive, scratch }).run();
-    } finally {
-      await rm(scratch, { recursive: true, force: true });
-    }
+      return new RestoreRun({ id, manifest, database, options, context, jobs, storage, session, archive, scratch }).run();
+    });
   });
+};
+
+/** A pg_restore that reads the archive and knows the server; one that is newer than the server needs its psql. */
+const chooseRestoreTools = (
+  tools: readonly Tool[],
+  archiveMajor: number,
+  targetMajor: number,
+): Pick<RestoreArchiveOptions, 'pgRestore' | 'psql'> => {
+  const pgRestore = chooseTool(tools, 'pg_restore', Math.max(targetMajor, archiveMajor));
+  const psql = findCompanion(tools, pgRestore, 'psql');
+  if (psql === null && pgRestore.major > targetMajor) {
+    throw new DbbackupError('tools_missing', `psql was not found beside ${pgRestore.path}`, { details: { object: 'psql' } });
+  }
+  return { pgRestore, psql };
 };
 
 /** Proves the archives to be what was written, before anything is done to the target: pg_restore would believe them. */
@@ -130,7 +139,6 @@ class RestoreRun {
   async run(): Promise<RestoreReport> {
     const { id, manifest, session, jobs, archive, scratch, database, storage } = this.#parts;
     this.#emit({ type: 'restore.started', id, database: session.info().database });
-    await this.#unpack();
     const plan = planRestore(database.relations, { jobs });
     const large = plan.largeRelations.map(({ relation }) => database.relations[relation]?.oid ?? 0);
     const groups = groupPostData(await listArchive(archive), large);
@@ -154,12 +162,6 @@ class RestoreRun {
     this.#emit({ type: 'restore.finished', id, rowCount, rawBytes, ...speed });
     const report = { id, database: session.info().database, relationCount, rowCount, rawBytes, ...speed, warnings: this.#warnings };
     return checkedRelationCount === undefined ? report : { ...report, checkedRelationCount };
-  }
-
-  /** The schema archive as a file pg_restore can read in any order. */
-  async #unpack(): Promise<void> {
-    const { id, storage, database, archive } = this.#parts;
-    await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archive.archivePath);
   }
 
   async #load(plan: RestorePlan, groups: PostDataGroups): Promise<void> {

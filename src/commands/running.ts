@@ -11,7 +11,8 @@ const ticksPerSecond = 100;
 const clockToleranceMs = 2000;
 
 /**
- * True when the process that writes this run is alive: its journal names a process of this machine, and that process is older than the run.
+ * True when the process that writes this run is alive: its journal names a process of this machine, that process is older than the run, and the run has not told
+ * its failure, after which a process that uses the library may live on.
  * A run of another machine is not recognised: false. Cost: reading the journal, and two files of /proc.
  */
 export const isRunning = async (storage: Storage, id: string): Promise<boolean> => {
@@ -26,8 +27,9 @@ const readStart = async (
   id: string,
 ): Promise<{ readonly pid: number; readonly host: string; readonly atMs: number } | null> => {
   try {
-    const first = (await readJournal(storage, id))?.events[0];
-    return first?.type === 'backup.started' ? first : null;
+    const events = (await readJournal(storage, id))?.events ?? [];
+    const [first] = events;
+    return first?.type === 'backup.started' && events.at(-1)?.type !== 'run.failed' ? first : null;
   } catch (error) {
     // A journal nobody can read is nobody's who could go on with it.
     if (error instanceof DbbackupError && error.code === 'manifest_damaged') return null;

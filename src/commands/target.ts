@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DbbackupError } from '../core/errors.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { ManifestDatabase } from '../manifest/schema.js';
 import { databaseOf } from '../native/connection-info.js';
 import type { Session } from '../native/session.js';
@@ -30,23 +30,43 @@ export const prepareTarget = async (
     if (exists && !isCleaning)
       throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
     await checkFeasible(session.info().serverVersion);
-    if (exists) await replaceDatabase(session, name, source);
+    if (exists) await replaceDatabase(session, options.connection, name, source);
     else await session.query(await createStatement(session, name, source));
   });
 };
 
 /** The old database goes only once the new one stands. */
-const replaceDatabase = async (session: Session, name: string, source: ManifestDatabase): Promise<void> => {
+const replaceDatabase = async (session: Session, connection: ConnectionOptions, name: string, source: ManifestDatabase): Promise<void> => {
   const newName = `dbbackup_new_${randomBytes(6).toString('hex')}`;
-  await session.query(await createStatement(session, newName, source));
+  const createSql = await createStatement(session, newName, source);
+  const dropSql = await formatSql(session, 'DROP DATABASE %I', [name]);
   try {
-    await session.query(await formatSql(session, 'DROP DATABASE %I', [name]));
+    await session.query(createSql);
+    await session.query(dropSql);
   } catch (error) {
-    await session.query(await formatSql(session, 'DROP DATABASE %I', [newName]));
-    throw error;
+    const failure = toDbbackupError(error);
+    const later = await settleNames(connection, name, newName).then(
+      () => [],
+      (second: unknown) => [toDbbackupError(second)],
+    );
+    throw new DbbackupError(failure.code, failure.message, { cause: error, details: { ...failure.details, later } });
   }
-  await session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [newName, name]));
+  await settleNames(connection, name, newName);
 };
+
+/** Leaves one of the two databases, under the name. Not to be cancelled: whatever came of the attempt to drop the old one, it takes a moment. */
+const settleNames = (connection: ConnectionOptions, name: string, newName: string): Promise<void> =>
+  withMaintenance(connection, undefined, async (session) => {
+    const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database WHERE datname = ANY (ARRAY[$1, $2])', [name, newName]);
+    const found = rows.map(([datname]) => datname);
+    if (!found.includes(newName)) return;
+    const isOldThere = found.includes(name);
+    await session.query(
+      isOldThere
+        ? await formatSql(session, 'DROP DATABASE %I', [newName])
+        : await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [newName, name]),
+    );
+  });
 
 const withMaintenance = async (
   connection: ConnectionOptions,
@@ -96,9 +116,9 @@ export const checkEmpty = async (session: Session): Promise<void> => {
 
 const userObjectsQuery = `
   SELECT pg_catalog.pg_describe_object(classid, objid, 0) FROM (
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, c.oid AS objid, c.relnamespace AS namespace FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS classid, c.oid AS objid, c.relnamespace AS namespace FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
     UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, p.pronamespace FROM pg_catalog.pg_proc p
-    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typnamespace FROM pg_catalog.pg_type t WHERE t.typtype IN ('e', 'd')
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typnamespace FROM pg_catalog.pg_type t WHERE t.typtype IN ('e', 'd', 'r')
     UNION ALL SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, l.oid, NULL FROM pg_catalog.pg_largeobject_metadata l
     UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, s.oid, s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname <> 'public'
   ) o LEFT JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace

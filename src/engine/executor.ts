@@ -13,6 +13,11 @@ export interface ExecutorListener<Spec extends TaskSpec, Origin> {
   /** Awaited before the run counts as finished; an error it throws ends the run. */
   onFinished(task: ExecutorTask<Spec, Origin>, result: TaskResult): Promise<void>;
   onFailed(task: ExecutorTask<Spec, Origin>, error: DbbackupError): void;
+  /**
+   * What is still to be tried of a task after an error that concerns one of its parts alone, so that the other parts' errors are found, too; null or left out: nothing.
+   * Its results are told to nobody: a task of which a part is missing has not finished.
+   */
+  toRest?(spec: Spec, error: DbbackupError): Spec | null;
 }
 
 /** Tasks made one by one as they are taken, so that only those with the engine are in memory. */
@@ -41,21 +46,37 @@ export const runTasks = async <Spec extends TaskSpec, Origin>(
   let isStopping = false;
   const iterator = tasks[Symbol.iterator]();
 
+  const note = (task: ExecutorTask<Spec, Origin>, error: DbbackupError): void => {
+    const isConsequence = isStopping && error.code === 'cancelled';
+    if (!isConsequence) {
+      errors.push(error);
+      listener.onFailed(task, error);
+    }
+    if (!isStopping && !isolatedCodes.has(error.code)) {
+      isStopping = true;
+      engine.stop();
+    }
+  };
+
+  const runRest = async (task: ExecutorTask<Spec, Origin>, first: DbbackupError): Promise<void> => {
+    let error: DbbackupError | null = first;
+    for (let { spec } = task; error !== null && !isStopping; ) {
+      const rest: Spec | null = listener.toRest?.(spec, error) ?? null;
+      if (rest === null) return;
+      spec = rest;
+      error = await engine.run(spec).then(() => null, toDbbackupError);
+      if (error !== null) note(task, error);
+    }
+  };
+
   const runOne = async (task: ExecutorTask<Spec, Origin>): Promise<void> => {
     try {
       listener.onStarted(task);
       await listener.onFinished(task, await engine.run(task.spec));
     } catch (cause) {
       const error = toDbbackupError(cause);
-      const isConsequence = isStopping && error.code === 'cancelled';
-      if (!isConsequence) {
-        errors.push(error);
-        listener.onFailed(task, error);
-      }
-      if (!isStopping && !isolatedCodes.has(error.code)) {
-        isStopping = true;
-        engine.stop();
-      }
+      note(task, error);
+      if (isolatedCodes.has(error.code)) await runRest(task, error);
     }
   };
 
@@ -70,6 +91,12 @@ export const runTasks = async <Spec extends TaskSpec, Origin>(
 
   const [first, ...later] = errors;
   if (first === undefined) return;
-  if (later.length === 0) throw first;
-  throw new DbbackupError(first.code, first.message, { cause: first.cause, details: { ...first.details, later } });
+  throw new DbbackupError(first.code, nameObject(first), {
+    cause: first,
+    details: { ...first.details, ...(later.length === 0 ? {} : { later }) },
+  });
 };
+
+/** What a server says of a row or a page does not tell which chunk it was asked for. */
+const nameObject = ({ message, details: { object } }: DbbackupError): string =>
+  object === undefined || message.includes(object) ? message : `${object}: ${message}`;

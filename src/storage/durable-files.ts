@@ -65,13 +65,24 @@ export const readFully = async (file: FileHandle, lengthBytes: number): Promise<
 /** Creates a directory with all that is missing above it. */
 export const createDirectories = async (root: string): Promise<void> => {
   try {
-    const first = await mkdir(root, { recursive: true, mode: directoryMode });
-    if (first === undefined) return;
-    // Every directory between the first new one and the root is new, and its entry in its parent must be durable.
-    for (let path = root; path.length >= first.length; path = dirname(path)) await syncDirectory(dirname(path));
+    await createDirectory(root);
   } catch (error) {
     throw toStorageError(error, 'write', root);
   }
+};
+
+/** Node's own recursive mkdir tells ENOENT where the file system is read-only. */
+const createDirectory = async (path: string, isParentThere = false): Promise<void> => {
+  try {
+    await mkdir(path, { mode: directoryMode });
+  } catch (error) {
+    if (errnoName(error) === 'EEXIST') return;
+    if (errnoName(error) !== 'ENOENT' || isParentThere) throw error;
+    await createDirectory(dirname(path));
+    return createDirectory(path, true);
+  }
+  // The entry of a new directory in its parent must be durable, too.
+  await syncDirectory(dirname(path));
 };
 
 /** Makes the entries of a directory durable. */

@@ -95,6 +95,9 @@ const finish = async (child: ToolProcess, run: ToolRun, { host, signal }: ToolOp
     killTimer = setTimeout(() => host.signalGroup(pid, 'SIGKILL'), killAfterMs);
   };
   signal?.addEventListener('abort', onAbort, { once: true });
+  const removeExitListener = host.onExit?.(() => {
+    if (child.pid !== undefined) host.signalGroup(child.pid, 'SIGTERM');
+  });
   try {
     const exit = await waitForExit(child, run);
     if (signal?.aborted === true) throw toCancelled(signal);
@@ -102,6 +105,7 @@ const finish = async (child: ToolProcess, run: ToolRun, { host, signal }: ToolOp
     return findWarnings(run.tool.name, stderr());
   } finally {
     signal?.removeEventListener('abort', onAbort);
+    removeExitListener?.();
     clearTimeout(killTimer);
   }
 };

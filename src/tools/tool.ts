@@ -18,6 +18,8 @@ export interface ToolHost {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Sends a signal to a process group (`process.kill(-pid, signal)`); does nothing when the group is gone. */
   readonly signalGroup: (pid: number, signal: 'SIGTERM' | 'SIGKILL') => void;
+  /** Calls `listener` when this process exits, by `process.exit()` too; gives what takes it back. Left out, tools that run then run on. */
+  readonly onExit?: (listener: () => void) => () => void;
 }
 
 /** Where a tool connects to: what a Session that is connected there tells. */

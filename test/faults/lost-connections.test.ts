@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { uniqueDatabaseName } from '../support/database.js';
+import { tlsLogin } from '../support/login.js';
+import { expectFailure, type Failure } from './support/failure.js';
+import { expectFailedRun, expectNoSessions } from './support/leftovers.js';
+import { withOwnServer } from './support/own-server.js';
+import { type RunningCli, startRun } from './support/running.js';
+import { type Scene, withScene } from './support/scene.js';
+import { napSql, slowOptions, slowTableSql, waitForSleep } from './support/slow.js';
+
+const expectLost = async (run: RunningCli): Promise<Failure> =>
+  expectFailure(await run.outcome, { status: 1, code: 'connection_lost', message: /./, hint: /log/ });
+
+/** Ends one server process of a run. */
+const terminate = async ({ cluster, database }: Pick<Scene, 'cluster' | 'database'>, condition: string): Promise<void> => {
+  const query = `SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = '${database}' AND ${condition} LIMIT 1) victim`;
+  assert.equal(await cluster.psql('postgres', query), '1');
+};
+
+const isReading = (event: { readonly type: string }): boolean => event.type === 'chunk.finished';
+
+describe('a connection that is lost', () => {
+  for (const [title, login] of [
+    ['plain', {}],
+    ['TLS', tlsLogin],
+  ] as const) {
+    it(`of one worker ends the backup (${title})`, async () => {
+      await withScene(slowTableSql, async (scene) => {
+        const { cluster, database, repository } = scene;
+        // Chunks that are larger than all memory on the way: the server is in the middle of one.
+        const run = startRun([
+          'backup',
+          'single',
+          cluster.uri(database, login),
+          '--output-dir',
+          repository,
+          ...slowOptions,
+          '--chunk-size',
+          '64MB',
+          '--compression',
+          'zstd:12',
+        ]);
+        await run.waitFor((event) => event.type === 'progress' && event.rawBytes > 0);
+        await terminate(scene, "query LIKE 'COPY %' AND state = 'active'");
+        const { message } = await expectLost(run);
+        // A server that cannot get rid of its rows does not send its reason either.
+        assert.match(
+          message,
+          /^public\.slow chunk \d+\/\d+ .*: (terminating connection due to administrator command|the connection to the server was lost: .+)$/,
+        );
+        await expectFailedRun(repository);
+        await expectNoSessions(cluster, database);
+      });
+    });
+  }
+
+  it('of the leader ends the backup, and no manifest is written although all rows were read', async () => {
+    await withScene(slowTableSql, async (scene) => {
+      const { cluster, database, repository } = scene;
+      const run = startRun([
+        'backup',
+        'single',
+        cluster.uri(database),
+        '--output-dir',
+        repository,
+        ...slowOptions,
+        '--compression',
+        'zstd:12',
+      ]);
+      await run.waitFor(isReading);
+      await terminate(scene, "application_name = 'dbbackup'");
+      await expectLost(run);
+      await expectFailedRun(repository);
+      await expectNoSessions(cluster, database);
+    });
+  });
+
+  it('of all when the server is shut down ends the backup and the restore', async () => {
+    await withOwnServer({}, async ({ cluster, start, stop }) => {
+      await withScene(
+        `${slowTableSql} ${napSql} CREATE TABLE checked (id int CHECK (public.nap(id))); INSERT INTO checked VALUES (1);`,
+        async ({ database, repository, backUp }) => {
+          const expectLostByStop = async (run: RunningCli, mode: 'immediate' | 'fast'): Promise<void> => {
+            await stop(mode);
+            try {
+              await expectLost(run);
+            } finally {
+              await start();
+            }
+          };
+          for (const mode of ['immediate', 'fast'] as const) {
+            const run = startRun(['backup', 'single', cluster.uri(database), '--output-dir', repository, ...slowOptions]);
+            await run.waitFor(isReading);
+            await expectLostByStop(run, mode);
+            await expectFailedRun(repository);
+          }
+
+          const id = await backUp();
+          const target = uniqueDatabaseName('nap');
+          const run = startRun(['restore', 'single', id, '--target-db', cluster.uri(target), '--create', '--output-dir', repository]);
+          await waitForSleep(cluster, target);
+          await expectLostByStop(run, 'immediate');
+        },
+        { cluster },
+      );
+    });
+  });
+});
