@@ -28,8 +28,8 @@ export function* toTasks<Spec extends TaskSpec, Origin>(
   for (const origin of origins) yield { spec: toSpec(origin), origin };
 }
 
-/** Errors of reading that concern one chunk alone: the others still finish, so that one run names everything that cannot be read; then the run fails. */
-const isolatedCodes: ReadonlySet<string> = new Set(['page_damaged', 'row_too_large']);
+/** Errors that concern one chunk alone: the others still finish, so that one run names everything that cannot be read; then the run fails. */
+const isolatedCodes: ReadonlySet<string> = new Set(['page_damaged', 'row_too_large', 'data_damaged']);
 
 /**
  * Runs tasks in order, at most `jobs` at a time. The first error that is not confined to its chunk stops all others; when everything has
