@@ -4,7 +4,14 @@ import type { DatasetResult, PhaseResult } from './run-dataset.js';
 import { noisyLoad, type Sample } from './sampling.js';
 import { toSpread } from './statistics.js';
 
-const toPerformance = (tool: string, samples: readonly Sample[]): Performance => {
+/** Undisturbed runs where there are any: a median of runs that shared the cores with something else is a figure about that. */
+const selectQuiet = (samples: readonly Sample[]): readonly Sample[] => {
+  const quiet = samples.filter(({ foreignLoad }) => foreignLoad <= noisyLoad);
+  return quiet.length > 0 ? quiet : samples;
+};
+
+const toPerformance = (tool: string, all: readonly Sample[]): Performance => {
+  const samples = selectQuiet(all);
   const spread = toSpread(samples.map(({ seconds }) => seconds));
   const stored = samples.flatMap(({ storedBytes }) => (storedBytes === null ? [] : [storedBytes]));
   return {
@@ -51,16 +58,19 @@ export const listWarnings = (results: readonly DatasetResult[]): readonly string
   for (const { dataset, phases } of results) {
     for (const [phase, { ours, theirs }] of Object.entries(phases)) {
       const samples = [...ours, ...theirs];
+      const disturbed = samples.filter(({ foreignLoad }) => foreignLoad > noisyLoad).length;
       const load = Math.max(...samples.map(({ foreignLoad }) => foreignLoad));
       const steal = Math.max(...samples.map((sample) => sample.steal));
-      if (load > noisyLoad)
-        warnings.push(`${dataset} ${phase}: other processes used up to ${(load * 100).toFixed(0)} % of the cores during a run`);
+      if (disturbed > 0)
+        warnings.push(
+          `${dataset} ${phase}: other processes used up to ${(load * 100).toFixed(0)} % of the cores in ${disturbed} of ${samples.length} runs`,
+        );
       if (steal > noisyLoad / 2) warnings.push(`${dataset} ${phase}: the hypervisor took up to ${(steal * 100).toFixed(0)} % of the time`);
       for (const [tool, side] of [
         ['dbbackup', ours],
         ['the peer', theirs],
       ] as const) {
-        const { median, min, max } = toSpread(side.map(({ seconds }) => seconds));
+        const { median, min, max } = toSpread(selectQuiet(side).map(({ seconds }) => seconds));
         if (max - min > 0.2 * median)
           warnings.push(`${dataset} ${phase}: runs of ${tool} differ by ${(((max - min) / median) * 100).toFixed(0)} % of their median`);
       }

@@ -45,7 +45,8 @@ const runBench = (options: RunOptions, signal: AbortSignal): Promise<number> =>
 PostgreSQL ${versions.server} (${versions.pgDump}), fsync on, ${Object.entries(settings)
           .map(([name, value]) => `${name} ${value}`)
           .join(', ')}
-Caches are warm: each data set has been read before it is measured. Before each run: CHECKPOINT, sync.\n\n`);
+Caches are warm: each data set has been read before it is measured. Before each run: CHECKPOINT, sync.
+Medians (and range) are of the runs that nothing else disturbed, where there are any.\n\n`);
         const steps = createSteps(write, signal);
         const results: DatasetResult[] = [];
         for (const dataset of options.datasets) {

@@ -27,7 +27,8 @@ constexpr std::size_t kChecksumBytes = 4;
 std::size_t write_raw_zstd_frame(std::span<const std::byte> raw, std::span<std::byte> into) {
   const std::size_t blocks = (raw.size() + kBlockMaximumBytes - 1) / kBlockMaximumBytes;
   const std::size_t size = kFrameHeaderBytes + blocks * kBlockHeaderBytes + raw.size() + kChecksumBytes;
-  if (raw.empty() || size > into.size()) throw Error(code::kInternal, "a raw frame does not fit its block");
+  const std::byte* const from = raw.data();
+  if (from == nullptr || raw.empty() || size > into.size()) throw Error(code::kInternal, "a raw frame does not fit its block");
 
   std::byte* at = into.data();
   store_le32(at, kMagic);
@@ -43,10 +44,10 @@ std::size_t write_raw_zstd_frame(std::span<const std::byte> raw, std::span<std::
     at[0] = static_cast<std::byte>(header);
     at[1] = static_cast<std::byte>(header >> 8);
     at[2] = static_cast<std::byte>(header >> 16);
-    std::memcpy(at + kBlockHeaderBytes, raw.data() + begin, part);
+    std::memcpy(at + kBlockHeaderBytes, from + begin, part);
     at += kBlockHeaderBytes + part;
   }
-  store_le32(at, static_cast<std::uint32_t>(XXH64(raw.data(), raw.size(), 0)));
+  store_le32(at, static_cast<std::uint32_t>(XXH64(from, raw.size(), 0)));
   return size;
 }
 

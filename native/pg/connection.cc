@@ -247,6 +247,7 @@ QueryResult Connection::query(const std::string& sql) {
 QueryResult Connection::query(const std::string& sql, const std::vector<std::optional<std::string>>& params) {
   stop_->check();
   std::vector<const char*> values;
+  values.reserve(params.size());
   for (const auto& param : params) values.push_back(param ? param->c_str() : nullptr);
   if (PQsendQueryParams(get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0) == 0) {
     throw broken_connection(*this);

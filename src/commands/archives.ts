@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CompressStream, DecompressStream } from 'zstd-napi';
+import { throwIfCancelled } from '../core/abort.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestArchive } from '../manifest/schema.js';
 import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
@@ -25,6 +26,7 @@ export interface ArchiveTarget {
   /** Number of the database within the backup. */
   readonly database: number;
   readonly pgDumpVersion: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Writes an archive to the given absolute path; gives warnings. */
@@ -59,6 +61,7 @@ const storeArchive = async (
       createReadStream(dumpPath),
       filters,
       await target.storage.localPath(nameInBackup(target.id, path)),
+      target.signal,
     );
     return { archive: { path, sizeBytes, sha256, pgDumpVersion: target.pgDumpVersion }, warnings };
   } finally {
@@ -70,6 +73,7 @@ const publishStream = async (
   source: Readable,
   filters: readonly Transform[],
   path: string,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -82,7 +86,7 @@ const publishStream = async (
   });
   const temporaryPath = `${path}${temporarySuffix}`;
   try {
-    await pipeline([source, ...filters, meter, createWriteStream(temporaryPath, newFile)]);
+    await pipeline([source, ...filters, meter, createWriteStream(temporaryPath, newFile)], signal === undefined ? {} : { signal });
     const file = await open(temporaryPath);
     try {
       await file.sync();
@@ -93,6 +97,7 @@ const publishStream = async (
     await syncDirectory(dirname(path));
   } catch (error) {
     await rm(temporaryPath, { force: true });
+    throwIfCancelled(signal);
     throw toStorageError(error, 'write', path);
   }
   return { sizeBytes, sha256: hash.digest('hex') };

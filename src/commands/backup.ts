@@ -150,7 +150,7 @@ class BackupRun {
     this.#record({ type: 'snapshot.taken', snapshot, lsn, relationCount: catalog.relations.length });
     this.#warn(catalog.warnings);
 
-    const target = { storage, id, database: 1, pgDumpVersion: pgDump.version };
+    const target = { storage, id, database: 1, pgDumpVersion: pgDump.version, signal: context.signal };
     const dump = { pgDump, connection: toToolConnection(session), snapshot, host: processHost, signal: context.signal };
     const schema = await storeSchema(target, (outPath) => dumpSchema({ ...dump, outPath }));
     this.#warn(schema.warnings);

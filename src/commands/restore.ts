@@ -57,7 +57,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
 
   const chooseTools = (serverVersion: number): Pick<RestoreArchiveOptions, 'pgRestore' | 'psql'> =>
     chooseRestoreTools(tools, Number.parseInt(database.schema.pgDumpVersion, 10), toMajor(serverVersion));
-  await checkArchives(storage, id, database);
+  await checkArchives(storage, id, database, signal);
   return withScratch(async (scratch) => {
     const archivePath = join(scratch, 'schema.dump');
     await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archivePath);
@@ -93,10 +93,15 @@ const chooseRestoreTools = (
 };
 
 /** Proves the archives to be what was written, before anything is done to the target: pg_restore would believe them. */
-const checkArchives = async (storage: LocalStorage, id: string, { schema, largeObjects }: ManifestDatabase): Promise<void> => {
+const checkArchives = async (
+  storage: LocalStorage,
+  id: string,
+  { schema, largeObjects }: ManifestDatabase,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
   for (const { path, sha256 } of largeObjects === null ? [schema] : [schema, largeObjects]) {
     const storedPath = await storage.localPath(nameInBackup(id, path));
-    if ((await hashFile(storedPath, 'sha256')) === sha256) continue;
+    if ((await hashFile(storedPath, 'sha256', { signal })) === sha256) continue;
     throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
       details: { object: path, path: storedPath },
     });

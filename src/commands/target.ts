@@ -44,12 +44,13 @@ const replaceDatabase = async (session: Session, connection: ConnectionOptions, 
     await session.query(createSql);
     await session.query(dropSql);
   } catch (error) {
-    const failure = toDbbackupError(error);
-    const later = await settleNames(connection, name, newName).then(
-      () => [],
-      (second: unknown) => [toDbbackupError(second)],
+    const second = await settleNames(connection, name, newName).then(
+      () => null,
+      (failure: unknown) => toDbbackupError(failure),
     );
-    throw new DbbackupError(failure.code, failure.message, { cause: error, details: { ...failure.details, later } });
+    if (second === null) throw error;
+    const first = toDbbackupError(error);
+    throw new DbbackupError(first.code, first.message, { cause: error, details: { ...first.details, later: [second] } });
   }
   await settleNames(connection, name, newName);
 };

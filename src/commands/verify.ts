@@ -39,7 +39,7 @@ export const verify = async (options: VerifyOptions, context: RunContext = {}): 
     });
   };
   const totals = { rowCount: 0, rawBytes: 0 };
-  for (const found of await checkArchives(storage, manifest)) note(found);
+  for (const found of await checkArchives(storage, manifest, context.signal)) note(found);
 
   const tasks = await toCheckTasks(storage, manifest);
   const nameOf = (taskId: number, source: number): string => tasks[taskId - 1]?.spec.segments[source]?.name ?? '';
@@ -93,13 +93,13 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
   return Promise.all(tasks);
 };
 
-const checkArchives = async (storage: LocalStorage, manifest: Manifest): Promise<readonly Damage[]> => {
+const checkArchives = async (storage: LocalStorage, manifest: Manifest, signal: AbortSignal | undefined): Promise<readonly Damage[]> => {
   const damage: Damage[] = [];
   for (const { path, sha256 } of manifest.databases.flatMap(({ schema, largeObjects }) =>
     largeObjects === null ? [schema] : [schema, largeObjects],
   )) {
     const name = nameInBackup(manifest.id, path);
-    const found = (await storage.stat(name)) === null ? null : await hashFile(await storage.localPath(name), 'sha256');
+    const found = (await storage.stat(name)) === null ? null : await hashFile(await storage.localPath(name), 'sha256', { signal });
     if (found === sha256) continue;
     const what =
       found === null

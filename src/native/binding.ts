@@ -172,8 +172,8 @@ export interface Binding {
   /** `onStarted` is called before this returns, with the handle that will be connected, so that `stop()` can end the attempt. */
   openSession(connection: ConnectionSpec, onStarted?: (handle: SessionHandle) => void): Promise<SessionHandle>;
   openEngine(options: EngineOptions): EngineHandle;
-  /** XXH3-128 or SHA-256 of a file, on a thread of its own. */
-  hashFile(path: string, checksum: ChecksumName): Promise<string>;
+  /** XXH3-128 or SHA-256 of a file, on a thread of its own. `onStarted` is called before this returns, with what ends it as `cancelled`. */
+  hashFile(path: string, checksum: ChecksumName, onStarted?: (stop: () => void) => void): Promise<string>;
   /** Stops and joins everything that this thread opened, synchronously: for `process.on('exit')`. What is open afterwards is `cancelled`. */
   stopAll(): void;
 }

@@ -11,10 +11,19 @@ import { expectSuccess, readFailure } from './support/failure.js';
 import { expectFailedRun, expectNoSessions, listFiles } from './support/leftovers.js';
 import { type RunningCli, startRun } from './support/running.js';
 import { withScene } from './support/scene.js';
-import { napSql, slowOptions, slowTableSql, waitForBlocked, waitForSleep, withTransaction } from './support/slow.js';
+import {
+  napSql,
+  slowOptions,
+  slowTableSql,
+  waitForBlocked,
+  waitForSession,
+  waitForSleep,
+  waitUntilEqual,
+  withTransaction,
+} from './support/slow.js';
 
 const limitMs = 2000;
-const statuses = { SIGINT: 130, SIGTERM: 143 } as const;
+const statuses = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 type EndSignal = keyof typeof statuses;
 
 /** Asserts that a run ends by a signal within the promised time, says so, and tells its Events to the end. */
@@ -60,7 +69,7 @@ const backupStages: readonly Stage[] = [
   // pg_dump asks the server for a view's text, for which the server locks it; dbbackup itself does not.
   { title: 'while pg_dump runs', signal: 'SIGINT', reach: blockedBy('ALTER VIEW seen SET (security_barrier)') },
   { title: 'while pg_dump runs', signal: 'SIGTERM', reach: blockedBy('ALTER VIEW seen SET (security_barrier)') },
-  { title: 'when the plan is ready', signal: 'SIGINT', reach: at('plan.ready') },
+  { title: 'when the plan is ready', signal: 'SIGHUP', reach: at('plan.ready') },
   { title: 'while chunks are read', signal: 'SIGTERM', reach: at('chunk.started', 300) },
   {
     title: 'when chunks have been stored',
@@ -198,6 +207,30 @@ describe('a signal during a restore', () => {
       } finally {
         await cluster.dropDatabase(target);
       }
+    });
+  });
+
+  it('SIGINT while the old database of --clean waits to be dropped leaves it, and no other', async () => {
+    await withScene('CREATE TABLE kept AS SELECT 1 AS id', async ({ cluster, database, repository, backUp }) => {
+      const id = await backUp();
+      await withTransaction(cluster, database, 'SELECT', async () => {
+        const run = startRun([
+          'restore',
+          'single',
+          id,
+          '--target-db',
+          cluster.uri(database),
+          '--clean',
+          '--yes',
+          '--output-dir',
+          repository,
+        ]);
+        await waitForSession(cluster, `query LIKE 'DROP DATABASE%${database}%' AND application_name = 'dbbackup'`);
+        await expectCleanEnd(run, 'SIGINT');
+      });
+      assert.equal(await cluster.psql(database, 'SELECT count(*) FROM kept'), '1');
+      // Other tests' own are there for a moment.
+      await waitUntilEqual(() => cluster.psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'dbbackup\\_new\\_%'"), '0');
     });
   });
 

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event } from '#src/index.js';
 import type { ChildOptions, ChildOutcome } from '../../support/child.js';
 import { runCli } from '../../support/cli.js';
@@ -63,14 +62,4 @@ export const startRun = (args: readonly string[], options: ChildOptions = {}): R
       return { ...result, elapsedMs: performance.now() - startedAt };
     },
   };
-};
-
-/** Waits until `look` gives something else than undefined; fails after `limitMs`. */
-export const waitUntil = async <T>(look: () => Promise<T | undefined>, limitMs = 20_000): Promise<T> => {
-  for (let waitedMs = 0; ; waitedMs += 20) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (waitedMs > limitMs) throw new Error(`nothing was seen within ${limitMs} ms`);
-    await sleep(20);
-  }
 };

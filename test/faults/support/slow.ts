@@ -26,17 +26,21 @@ export const withTransaction = async <T>(
   }
 };
 
-const waitForSession = async (cluster: Cluster, condition: string): Promise<void> => {
+/** Waits until `read` gives this value. */
+export const waitUntilEqual = async (read: () => Promise<string>, wanted: string): Promise<void> => {
   const limitMs = 20_000;
-  for (
-    let waitedMs = 0;
-    (await cluster.psql('postgres', `SELECT count(*) FROM pg_stat_activity WHERE ${condition}`)) === '0';
-    waitedMs += 20
-  ) {
-    if (waitedMs > limitMs) throw new Error(`there is no session where ${condition}`);
+  for (let waitedMs = 0; (await read()) !== wanted; waitedMs += 20) {
+    if (waitedMs > limitMs) throw new Error(`it has not become ${wanted} within ${limitMs} ms`);
     await sleep(20);
   }
 };
+
+/** Waits until there is a session for which a condition on pg_stat_activity is true. */
+export const waitForSession = (cluster: Cluster, condition: string): Promise<void> =>
+  waitUntilEqual(
+    () => cluster.psql('postgres', `SELECT count(*) > 0 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND ${condition}`),
+    't',
+  );
 
 /** Waits until a session of dbbackup, or of a tool it runs, waits for a lock in the database. */
 export const waitForBlocked = (cluster: Cluster, database: string): Promise<void> =>

@@ -62,6 +62,21 @@ TEST(EncoderPool, AnErrorBelongsToItsJob) {
   EXPECT_NO_THROW(good->wait());
 }
 
+TEST(EncoderPool, AfterAStopQueuedJobsAreNotEncoded) {
+  EncoderPool encoders(1);
+  BlockPool pool(4);
+  Stop stop;
+  const auto before = job_of(pool, bytes_of("a value"), Codec::kZstd);
+  before->stop = &stop;
+  encoders.submit(before.get());
+  EXPECT_NO_THROW(before->wait());
+  stop.request();
+  const auto after = job_of(pool, bytes_of("a value"), Codec::kZstd);
+  after->stop = &stop;
+  encoders.submit(after.get());
+  EXPECT_EQ(code_of([&] { after->wait(); }), "cancelled");
+}
+
 TEST(EncoderPool, RunsWhatIsQueuedBeforeItEnds) {
   BlockPool pool(20);
   std::vector<std::unique_ptr<EncodeJob>> jobs;
