@@ -1,6 +1,7 @@
 /** What the commands take and return: the public contract of the library. The CLI builds these objects and renders these reports, nothing else. */
 import type { EventListener } from '../core/events.js';
 import type { ChecksumName, CodecName } from '../core/results.js';
+import type { BackupFacts } from '../manifest/facts.js';
 
 /** What every command takes as its second argument. */
 export interface RunContext {
@@ -160,23 +161,8 @@ export interface ListOptions {
   readonly isUnfinished?: boolean;
 }
 
-/** One line of a list. Facts that the manifest (or, of an unfinished run, the journal) does not tell are null. */
-export interface BackupSummary {
-  readonly id: string;
-  /** `damaged`: there is a manifest, and it cannot be read: `problem` says why. */
-  readonly state: 'finished' | 'unfinished' | 'damaged';
-  readonly database: string | null;
-  /** ISO 8601, UTC. */
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  /** Of an unfinished run: what its finished chunks amount to. */
-  readonly rowCount: number | null;
-  readonly rawBytes: number | null;
-  readonly storedBytes: number | null;
-  readonly relationCount: number | null;
-  /** `exact`: all rows are of one snapshot. Null for an unfinished run. */
-  readonly consistency: string | null;
-  readonly problem: string | null;
+/** One line of a list. */
+export interface BackupSummary extends BackupFacts {
   /** An unfinished run whose process is alive on this machine. */
   readonly isRunning: boolean;
 }

@@ -6,7 +6,8 @@ import type { Manifest } from '../manifest/schema.js';
 import { readManifest } from '../manifest/store.js';
 import type { CheckTask, SegmentSpec } from '../native/engine.js';
 import { hashFile } from '../native/hash-file.js';
-import { nameInBackup } from '../storage/layout.js';
+import { kitChecksumsPath, readKitChecksums, toKitFiles } from '../restore-kit/restore-kit.js';
+import { backupNames, nameInBackup } from '../storage/layout.js';
 import { openLocalStorage } from '../storage/local-storage.js';
 import { openRepository } from '../storage/repository.js';
 import type { LocalStorage } from '../storage/storage.js';
@@ -39,7 +40,7 @@ export const verify = async (options: VerifyOptions, context: RunContext = {}): 
     });
   };
   const totals = { rowCount: 0, rawBytes: 0 };
-  for (const found of await checkArchives(storage, manifest, context.signal)) note(found);
+  for (const found of await checkHashedFiles(storage, manifest, context.signal)) note(found);
 
   const tasks = await toCheckTasks(storage, manifest);
   const nameOf = (taskId: number, source: number): string => tasks[taskId - 1]?.spec.segments[source]?.name ?? '';
@@ -93,19 +94,26 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
   return Promise.all(tasks);
 };
 
-const checkArchives = async (storage: LocalStorage, manifest: Manifest, signal: AbortSignal | undefined): Promise<readonly Damage[]> => {
+/** Files whose SHA-256 is known: archives by the manifest, `restore.sh` and what it reads by a list of its own. Without them the rows are there and cannot be restored. */
+const checkHashedFiles = async (storage: LocalStorage, manifest: Manifest, signal: AbortSignal | undefined): Promise<readonly Damage[]> => {
+  const expected = new Map<string, string>();
+  const kit = await readKitChecksums(storage, manifest.id);
+  for (const [path, sha256] of kit ?? []) expected.set(path, sha256);
+  for (const path of [backupNames.restoreScript, ...toKitFiles(manifest).keys()]) if (!expected.has(path)) expected.set(path, '');
+  for (const { schema, largeObjects } of manifest.databases) {
+    for (const { path, sha256 } of largeObjects === null ? [schema] : [schema, largeObjects]) expected.set(path, sha256);
+  }
   const damage: Damage[] = [];
-  for (const { path, sha256 } of manifest.databases.flatMap(({ schema, largeObjects }) =>
-    largeObjects === null ? [schema] : [schema, largeObjects],
-  )) {
+  const note = (path: string, kind: string, message: string): void =>
+    void damage.push({ path, relation: '', frame: -1, offset: -1, kind, message });
+  if (kit === null)
+    note(kitChecksumsPath, 'missing', 'the list of checksums that restore.sh relies on is missing or is not what was written');
+  for (const [path, sha256] of expected) {
     const name = nameInBackup(manifest.id, path);
-    const found = (await storage.stat(name)) === null ? null : await hashFile(await storage.localPath(name), 'sha256', { signal });
-    if (found === sha256) continue;
-    const what =
-      found === null
-        ? { kind: 'missing', message: 'the archive is missing' }
-        : { kind: 'checksum', message: 'the archive’s SHA-256 is not the one in the manifest' };
-    damage.push({ path, relation: '', frame: -1, offset: -1, ...what });
+    if ((await storage.stat(name)) === null) note(path, 'missing', 'the file is missing');
+    else if (sha256 === '') note(path, 'checksum', 'the file is in no list of checksums');
+    else if ((await hashFile(await storage.localPath(name), 'sha256', { signal })) !== sha256)
+      note(path, 'checksum', 'the file’s SHA-256 is not the one that was written');
   }
   return damage;
 };

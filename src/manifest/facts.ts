@@ -19,6 +19,7 @@ export interface BackupFacts {
   readonly rawBytes: number | null;
   readonly storedBytes: number | null;
   readonly relationCount: number | null;
+  /** `exact`: all rows are of one snapshot. Null for an unfinished run. */
   readonly consistency: string | null;
   readonly problem: string | null;
 }

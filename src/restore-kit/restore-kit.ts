@@ -2,12 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
-import { backupNames, nameInBackup } from '../storage/layout.js';
+import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
 
 /** The fixed text. It is no TypeScript, so the compiler leaves it where it is. */
 const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
+
+/** SHA-256 of the script, of the files below and of the archives, as `sha256sum` prints it. */
+export const kitChecksumsPath = `${backupNames.restoreFolder}/sha256sums`;
+
+const maxChecksumsBytes = 64 * 1024;
 
 /**
  * Writes what restores a backup without dbbackup: `restore.sh` and `restore/` (`docs/format.md` section 6). To be called before the manifest is published.
@@ -22,7 +27,16 @@ export const writeRestoreKit = async (storage: Storage, manifest: Manifest): Pro
       storage.publish(nameInBackup(manifest.id, path), content, { isExecutable: path === backupNames.restoreScript }),
     ),
   );
-  await storage.publish(nameInBackup(manifest.id, `${backupNames.restoreFolder}/sha256sums`), toChecksums(manifest, files));
+  await storage.publish(nameInBackup(manifest.id, kitChecksumsPath), toChecksums(manifest, files));
+};
+
+/** What `restore/sha256sums` says, by path; null when it is missing or says anything else: nothing of the kit can be proved then. */
+export const readKitChecksums = async (storage: Storage, id: string): Promise<ReadonlyMap<string, string> | null> => {
+  const content = await storage.read(nameInBackup(id, kitChecksumsPath), maxChecksumsBytes);
+  const lines = content?.toString('latin1').split('\n').slice(0, -1) ?? [];
+  const sums = lines.map((line) => /^([0-9a-f]{64}) {2}(.+)$/.exec(line));
+  if (sums.length === 0 || sums.some((sum) => sum === null || !isSafePath(sum[2] ?? ''))) return null;
+  return new Map(sums.map((sum) => [sum?.[2] ?? '', sum?.[1] ?? '']));
 };
 
 /** Files of the kit that differ from backup to backup, by path. Pure. */

@@ -164,6 +164,29 @@ describe('a data file that is not what was written', () => {
     );
   });
 
+  it('is found by verify in what restore.sh needs', async () => {
+    await withScene(sql, async ({ repository, run, backUp, directoryOf }) => {
+      const id = await backUp();
+      const damages: readonly (readonly [path: string, kind: string, damage: (path: string) => Promise<unknown>])[] = [
+        ['restore.sh', 'checksum', (path) => flipBit(path, -200)],
+        ['restore/finish.sql', 'checksum', (path) => flipBit(path, -2)],
+        ['restore/segments.tsv', 'missing', (path) => rm(path)],
+        ['restore/sha256sums', 'missing', (path) => rm(path)],
+        ['restore/sha256sums', 'missing', (path) => truncate(path, 30)],
+      ];
+      for (const [name, kind, damage] of damages) {
+        const path = join(directoryOf(id), name);
+        const good = await readFile(path);
+        await damage(path);
+        const verified = await run(['verify', id]);
+        assert.equal(verified.status, 20, `${name}: ${verified.stderr}`);
+        assert.match(verified.stderr, new RegExp(`damage: ${name}.*\\(${kind}\\)`));
+        await writeFile(path, good);
+      }
+      assert.deepEqual((await verify({ id, outputDir: repository })).damage, []);
+    });
+  });
+
   for (const codec of ['zstd', 'none'] as const) {
     it(`ends a restore with the segment's transaction rolled back and all others kept (${codec})`, async () => {
       await withScene(

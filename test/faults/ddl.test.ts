@@ -6,7 +6,7 @@ import { expectFailure, expectSuccess } from './support/failure.js';
 import { expectFailedRun } from './support/leftovers.js';
 import { startRun } from './support/running.js';
 import { smallSql, withScene } from './support/scene.js';
-import { slowOptions, slowTableSql, waitForBlocked, withTransaction } from './support/slow.js';
+import { slowTableSql, startSlowBackup, waitForBlocked, withTransaction } from './support/slow.js';
 
 const rowCounts = async (id: string, repository: string): Promise<Readonly<Record<string, number>>> => {
   const { manifest } = await show({ id, outputDir: repository });
@@ -46,16 +46,7 @@ describe('DDL beside a backup', () => {
 
   it('gets no lock while it runs, and the rows are those of its snapshot', async () => {
     await withScene(`${smallSql} ${slowTableSql}`, async ({ cluster, database, repository }) => {
-      const run = startRun([
-        'backup',
-        'single',
-        cluster.uri(database),
-        '--output-dir',
-        repository,
-        ...slowOptions,
-        '--compression',
-        'zstd:12',
-      ]);
+      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12');
       await run.waitFor('snapshot.taken');
       await cluster.psql(
         database,
@@ -77,18 +68,7 @@ describe('DDL beside a backup', () => {
   it('that waits for a table the backup has yet to read makes the backup fail, and goes on', async () => {
     await withScene(`${smallSql} ${slowTableSql}`, async ({ cluster, database, repository }) => {
       // Everybody who comes later queues behind it: a worker that waited would wait for the leader, which waits for the worker.
-      const run = startRun([
-        'backup',
-        'single',
-        cluster.uri(database),
-        '--output-dir',
-        repository,
-        ...slowOptions,
-        '--compression',
-        'zstd:12',
-        '--jobs',
-        '1',
-      ]);
+      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12', '--jobs', '1');
       await run.waitFor('chunk.finished');
       const other = await openSession({ keywords: ['dbname', 'application_name'], values: [cluster.uri(database), 'other'] });
       try {

@@ -7,7 +7,7 @@ import { expectFailedRun, expectNoSessions } from './support/leftovers.js';
 import { withOwnServer } from './support/own-server.js';
 import { type RunningCli, startRun } from './support/running.js';
 import { type Scene, withScene } from './support/scene.js';
-import { napSql, slowOptions, slowTableSql, waitForSleep } from './support/slow.js';
+import { napSql, slowTableSql, startSlowBackup, waitForSleep } from './support/slow.js';
 
 const expectLost = async (run: RunningCli): Promise<Failure> =>
   expectFailure(await run.outcome, { status: 1, code: 'connection_lost', message: /./, hint: /log/ });
@@ -29,18 +29,7 @@ describe('a connection that is lost', () => {
       await withScene(slowTableSql, async (scene) => {
         const { cluster, database, repository } = scene;
         // Chunks that are larger than all memory on the way: the server is in the middle of one.
-        const run = startRun([
-          'backup',
-          'single',
-          cluster.uri(database, login),
-          '--output-dir',
-          repository,
-          ...slowOptions,
-          '--chunk-size',
-          '64MB',
-          '--compression',
-          'zstd:12',
-        ]);
+        const run = startSlowBackup(cluster.uri(database, login), repository, '--chunk-size', '64MB', '--compression', 'zstd:12');
         await run.waitFor((event) => event.type === 'progress' && event.rawBytes > 0);
         await terminate(scene, "query LIKE 'COPY %' AND state = 'active'");
         const { message } = await expectLost(run);
@@ -58,16 +47,7 @@ describe('a connection that is lost', () => {
   it('of the leader ends the backup, and no manifest is written although all rows were read', async () => {
     await withScene(slowTableSql, async (scene) => {
       const { cluster, database, repository } = scene;
-      const run = startRun([
-        'backup',
-        'single',
-        cluster.uri(database),
-        '--output-dir',
-        repository,
-        ...slowOptions,
-        '--compression',
-        'zstd:12',
-      ]);
+      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12');
       await run.waitFor(isReading);
       await terminate(scene, "application_name = 'dbbackup'");
       await expectLost(run);
@@ -90,7 +70,7 @@ describe('a connection that is lost', () => {
             }
           };
           for (const mode of ['immediate', 'fast'] as const) {
-            const run = startRun(['backup', 'single', cluster.uri(database), '--output-dir', repository, ...slowOptions]);
+            const run = startSlowBackup(cluster.uri(database), repository);
             await run.waitFor(isReading);
             await expectLostByStop(run, mode);
             await expectFailedRun(repository);

@@ -13,8 +13,8 @@ import { type RunningCli, startRun } from './support/running.js';
 import { withScene } from './support/scene.js';
 import {
   napSql,
-  slowOptions,
   slowTableSql,
+  startSlowBackup,
   waitForBlocked,
   waitForSession,
   waitForSleep,
@@ -111,7 +111,7 @@ describe('a signal during a backup', () => {
   it('ends it cleanly and promptly, wherever it is, and leaves an unfinished run that can be deleted', async () => {
     await withScene(backupSql, async ({ cluster, database, repository }) => {
       for (const { title, signal, reach } of backupStages) {
-        const run = (): RunningCli => startRun(['backup', 'single', cluster.uri(database), '--output-dir', repository, ...slowOptions]);
+        const run = (): RunningCli => startSlowBackup(cluster.uri(database), repository);
         await reach(run, cluster, database, async (running) => {
           await expectCleanEnd(running, signal).catch((error: unknown) => {
             throw new Error(`${signal} ${title}`, { cause: error });
@@ -126,7 +126,7 @@ describe('a signal during a backup', () => {
   it('twice ends it at once, and SIGKILL leaves nothing but an unfinished run', async () => {
     await withScene(backupSql, async ({ cluster, database, repository, backUp }) => {
       const start = async (): Promise<RunningCli> => {
-        const run = startRun(['backup', 'single', cluster.uri(database), '--output-dir', repository, ...slowOptions]);
+        const run = startSlowBackup(cluster.uri(database), repository);
         await run.waitFor('chunk.finished');
         return run;
       };

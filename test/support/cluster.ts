@@ -26,8 +26,8 @@ export interface ClusterOptions {
   readonly hasDataChecksums?: boolean;
 }
 
-/** A PostgreSQL cluster of its own, gone when the process ends. Its superuser is `postgres`. */
-export interface Cluster {
+/** What another process needs to use a running cluster. */
+export interface ClusterCoordinates {
   /** Major version. */
   readonly version: number;
   /** Where this version’s programs are. */
@@ -41,6 +41,10 @@ export interface Cluster {
   readonly logPath: string;
   /** Of the postmaster. */
   readonly pid: number;
+}
+
+/** A PostgreSQL cluster of its own, gone when the process ends. Its superuser is `postgres`. */
+export interface Cluster extends ClusterCoordinates {
   /** Connection URI of a database. */
   uri(database: string, login?: Login): string;
   /** libpq’s `PG*` variables for a database, to be added to an environment. */
@@ -52,18 +56,6 @@ export interface Cluster {
   dropDatabase(name: string): Promise<void>;
   /** Stops the server (default `fast`) and removes its directories. Does nothing on a cluster that somebody else started. */
   stop(options?: { readonly mode?: StopMode }): Promise<void>;
-}
-
-/** What another process needs to use a running cluster. */
-export interface ClusterCoordinates {
-  readonly version: number;
-  readonly binDir: string;
-  readonly host: string;
-  readonly port: number;
-  readonly caPath?: string;
-  readonly dataDir: string;
-  readonly logPath: string;
-  readonly pid: number;
 }
 
 /** `name` as an SQL identifier. */

@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSession } from '#src/native/session.js';
 import type { Cluster } from '../../support/cluster.js';
+import { type RunningCli, startRun } from './running.js';
 
 /** About 24 MB of text in small rows: hex compresses, so that a high level has work to do for many seconds. */
 export const slowTableSql = `CREATE TABLE slow AS SELECT i AS id, (SELECT string_agg(md5((i * 40 + j)::text), '') FROM generate_series(1, 30) j) AS v
 FROM generate_series(1, 24000) i;`;
 
 /** Options under which backing up `slowTableSql` takes long: small chunks at the highest level. */
-export const slowOptions = ['--compression', 'zstd:22', '--force-level', '--chunk-size', '1MB', '--jobs', '2'];
+const slowOptions = ['--compression', 'zstd:22', '--force-level', '--chunk-size', '1MB', '--jobs', '2'];
+
+/** Starts a backup of the database at `uri` that takes long; `more` overrides its options. */
+export const startSlowBackup = (uri: string, repository: string, ...more: readonly string[]): RunningCli =>
+  startRun(['backup', 'single', uri, '--output-dir', repository, ...slowOptions, ...more]);
 
 /** Runs `fn` while a transaction that has run `sql` is open, and ends it with what `fn` was given or, failing that, with ROLLBACK. */
 export const withTransaction = async <T>(
