@@ -45,9 +45,11 @@ import { verify } from './verify.js';
 export const backup = async (options: BackupOptions, context: RunContext = {}): Promise<BackupReport> => {
   const settings = toBackupSettings(options);
   const { signal } = context;
+  // They are looked for while the session connects. An error of connecting comes first.
+  const finding = findTools({ names: ['pg_dump'], binDir: options.pgBinDir, host: processHost, signal });
+  finding.catch(() => undefined);
   return withSession(options.connection, { applicationName: 'dbbackup', signal }, async (session) => {
-    const tools = await findTools({ binDir: options.pgBinDir, host: processHost, signal });
-    const pgDump = chooseTool(tools, 'pg_dump', toMajor(session.info().serverVersion));
+    const pgDump = chooseTool(await finding, 'pg_dump', toMajor(session.info().serverVersion));
     const storage = openLocalStorage(options.outputDir);
     await openOrCreateRepository(storage);
     const id = newBackupId(session.info().database, new Date(systemClock.nowMs()), randomInt);

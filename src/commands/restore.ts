@@ -53,7 +53,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
   await checkFilesPresent(storage, manifest);
   const [database] = manifest.databases;
   if (database === undefined) throw new DbbackupError('manifest_damaged', `backup ${id} holds no database`, { details: { object: id } });
-  const tools = await findTools({ binDir: options.pgBinDir, host: processHost, signal });
+  const tools = await findTools({ names: ['pg_restore', 'psql'], binDir: options.pgBinDir, host: processHost, signal });
 
   const chooseTools = (serverVersion: number): Pick<RestoreArchiveOptions, 'pgRestore' | 'psql'> =>
     chooseRestoreTools(tools, Number.parseInt(database.schema.pgDumpVersion, 10), toMajor(serverVersion));

@@ -38,7 +38,7 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
   const readings = sources.map((relation, index) => planReading(relation, index, catalog.server, targetBytes));
   const relations = sources.map((relation, index): RelationPlan => {
     const { oid, schema, name, quotedName } = relation;
-    const { format, reason: formatReason } = chooseFormat(relation.columns, options.format);
+    const { format, reason: formatReason } = chooseFormat(relation, options.format);
     const chunkCount = readings[index]?.chunks.length ?? 0;
     const readReason = readings[index]?.reason ?? '';
     const readMethod = chunkCount > 1 ? 'ctid-ranges' : 'whole';

@@ -60,11 +60,22 @@ const gains: Readonly<Record<string, number>> = {
   bpchar: -1,
 };
 
+/**
+ * Types that are characters in both formats. As text each character is examined for escapes, when it is written and when it is parsed; a value's length in bytes that
+ * makes up for four bytes of length in front of it, and the most that is counted for one column.
+ */
+const characterTypes: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'json', 'jsonb']);
+const bytesPerGain = 16;
+const maxCharacterGain = 8;
+
 /** Arrays and ranges are slow to write and parse as text, whatever they hold; in exchange binary repeats a length for each element. */
 const containerGain = 1;
 
-/** What a column of this type gains in binary; null if binary cannot carry it safely. */
-export const binaryGainOf = (type: ColumnType): number | null => {
+/**
+ * What a column of this type gains in binary; null if binary cannot carry it safely. `averageBytes` is the length of its values, 0 where it is not known:
+ * it counts for characters, whose text costs time for each of them.
+ */
+export const binaryGainOf = (type: ColumnType, averageBytes = 0): number | null => {
   const { typtype, element } = type;
   // enum.c sends the label.
   if (typtype === 'e') return -1;
@@ -73,7 +84,9 @@ export const binaryGainOf = (type: ColumnType): number | null => {
   // array_send carries the element's OID, which is the same everywhere for built-in types alone.
   if (element !== null) return element.isBuiltIn && element.typtype !== 'd' ? containerOf(binaryGainOf(element)) : null;
   const [schema, name] = [type.qualifiedName.slice(0, 'pg_catalog.'.length), type.qualifiedName.slice('pg_catalog.'.length)];
-  return schema === 'pg_catalog.' && Object.hasOwn(gains, name) ? (gains[name] ?? null) : null;
+  if (schema !== 'pg_catalog.' || !Object.hasOwn(gains, name)) return null;
+  const lengthGain = characterTypes.has(name) ? Math.min(averageBytes / bytesPerGain, maxCharacterGain) : 0;
+  return (gains[name] ?? 0) + lengthGain;
 };
 
 const containerOf = (gain: number | null): number | null => (gain === null ? null : Math.max(gain, 0) + containerGain);

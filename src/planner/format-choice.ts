@@ -1,4 +1,4 @@
-import type { Column, ColumnType } from '../catalog/model.js';
+import type { ColumnType, Relation } from '../catalog/model.js';
 import type { RowFormat } from '../core/results.js';
 import { binaryGainOf } from './binary-types.js';
 
@@ -8,13 +8,18 @@ export interface FormatChoice {
   readonly reason: string;
 }
 
+/** What the choice needs of a relation. */
+export type FormatSubject = Pick<Relation, 'columns'> & Partial<Pick<Relation, 'heapBytes' | 'toastBytes' | 'estimatedRowCount'>>;
+
 /**
  * COPY's format for a table with these columns. Binary only if every column's type is on the allow-list of `binary-types.ts`; beyond that `binary` and `text` are
  * obeyed, and `auto` adds up what binary gains or loses for each column and takes binary if the sum is above zero.
  */
-export const chooseFormat = (columns: readonly Column[], wanted: 'auto' | 'binary' | 'text'): FormatChoice => {
+export const chooseFormat = (subject: FormatSubject, wanted: 'auto' | 'binary' | 'text'): FormatChoice => {
   if (wanted === 'text') return { format: 'text', reason: 'asked for' };
-  const gains = columns.map(({ name, type }) => ({ name, type, gain: binaryGainOf(type) }));
+  const { columns } = subject;
+  const averageBytes = averageVariableBytes(subject);
+  const gains = columns.map(({ name, type }) => ({ name, type, gain: binaryGainOf(type, averageBytes) }));
   const unsafe = gains.find(({ gain }) => gain === null);
   if (unsafe !== undefined)
     return {
@@ -31,6 +36,24 @@ export const chooseFormat = (columns: readonly Column[], wanted: 'auto' | 'binar
   return sum > 0
     ? { format: 'binary', reason: `${named} ${verb} from binary` }
     : { format: 'text', reason: `${named} would gain from binary, but the others lose as much` };
+};
+
+/** Header, line pointer and padding of a row in a page (manual, "Database Page Layout"), and what a column of fixed length takes, about. */
+const rowOverheadBytes = 30;
+const fixedColumnBytes = 6;
+
+const fixedTypes: ReadonlySet<string> = new Set(
+  'bool int2 int4 int8 float4 float8 date time timetz timestamp timestamptz interval uuid oid money char pg_lsn xid8'
+    .split(' ')
+    .map((name) => `pg_catalog.${name}`),
+);
+
+/** Bytes that a row leaves to each of its columns of variable length, by the size of the table and the number of its rows; 0 where nothing is known of it. */
+const averageVariableBytes = ({ columns, heapBytes = 0, toastBytes = 0, estimatedRowCount = -1 }: FormatSubject): number => {
+  const fixedCount = columns.filter(({ type }) => type.typtype === 'e' || fixedTypes.has(type.qualifiedName)).length;
+  if (estimatedRowCount <= 0 || fixedCount === columns.length) return 0;
+  const rowBytes = (heapBytes + toastBytes) / estimatedRowCount - rowOverheadBytes - fixedCount * fixedColumnBytes;
+  return Math.max(0, rowBytes / (columns.length - fixedCount));
 };
 
 const describe = ({ qualifiedName, element, typtype }: ColumnType): string => {

@@ -8,9 +8,9 @@ import type { Tool, ToolName } from './tool.js';
 export interface FindToolsOptions extends ToolOptions {
   /** The only directory to look into. Default: those of `PATH`, then the ones where packages install each major version. */
   readonly binDir?: string | undefined;
+  /** Those that are needed. */
+  readonly names: readonly ToolName[];
 }
-
-const toolNames: readonly ToolName[] = ['pg_dump', 'pg_restore', 'psql'];
 
 /** Debian's and the PostgreSQL project's RPM packages. */
 const packageDirectories: readonly (readonly [parent: string, pattern: RegExp])[] = [
@@ -23,7 +23,7 @@ export const findTools = async (options: FindToolsOptions): Promise<readonly Too
   const paths = new Map<string, { readonly name: ToolName; readonly path: string }>();
   const directories = options.binDir === undefined ? [...searchPath(options), ...(await listPackageDirectories())] : [options.binDir];
   for (const directory of directories) {
-    for (const name of toolNames) {
+    for (const name of options.names) {
       const path = join(directory, name);
       const program = await resolveProgram(path, options.binDir !== undefined);
       if (program !== null && !paths.has(program)) paths.set(program, { name, path });

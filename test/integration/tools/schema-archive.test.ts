@@ -51,7 +51,11 @@ const withScene = async (sql: string | null, run: (scene: Scene) => Promise<void
 
 const dumpWith = async (scene: Scene, dump: (options: DumpOptions) => Promise<readonly string[]>, login?: Login): Promise<string> => {
   const { cluster, source, directory } = scene;
-  const pgDump = chooseTool(await findTools({ host, binDir: cluster.binDir }), 'pg_dump', cluster.version);
+  const pgDump = chooseTool(
+    await findTools({ names: ['pg_dump', 'pg_restore', 'psql'], host, binDir: cluster.binDir }),
+    'pg_dump',
+    cluster.version,
+  );
   const outPath = join(directory, 'archive.dump');
   await withSession(connectionTo(cluster, source, login), (session) =>
     withSnapshot(createLocalLeader(session), {}, async ({ snapshot }) => {
@@ -68,7 +72,7 @@ const withTarget = async (
   run: (options: RestoreArchiveOptions) => Promise<void>,
 ): Promise<void> => {
   const { cluster, target } = scene;
-  const tools = await findTools({ host, binDir: cluster.binDir });
+  const tools = await findTools({ names: ['pg_dump', 'pg_restore', 'psql'], host, binDir: cluster.binDir });
   const pgRestore = chooseTool(tools, 'pg_restore', cluster.version);
   await withSession(connectionTo(cluster, target), (session) =>
     run({

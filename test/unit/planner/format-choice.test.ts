@@ -90,13 +90,17 @@ const unsafe: readonly Column['type'][] = [
 describe('chooseFormat', () => {
   it('takes binary for every type on the list when asked to', () => {
     for (const type of safe)
-      assert.deepEqual(chooseFormat([column('c', type)], 'binary'), { format: 'binary', reason: 'asked for' }, type.qualifiedName);
+      assert.deepEqual(
+        chooseFormat({ columns: [column('c', type)] }, 'binary'),
+        { format: 'binary', reason: 'asked for' },
+        type.qualifiedName,
+      );
   });
 
   it('never takes binary for any other type, and names the column', () => {
     for (const type of unsafe) {
       for (const wanted of ['binary', 'auto'] as const) {
-        const { format, reason } = chooseFormat([column('payload', builtIn('bytea')), column('odd\n"name', type)], wanted);
+        const { format, reason } = chooseFormat({ columns: [column('payload', builtIn('bytea')), column('odd\n"name', type)] }, wanted);
         assert.equal(format, 'text', type.qualifiedName);
         assert.match(
           reason,
@@ -105,22 +109,19 @@ describe('chooseFormat', () => {
       }
     }
     assert.equal(
-      chooseFormat([column('kind', builtIn('regclass'))], 'auto').reason,
+      chooseFormat({ columns: [column('kind', builtIn('regclass'))] }, 'auto').reason,
       'column "kind" is pg_catalog.regclass, which binary COPY cannot carry safely',
     );
   });
 
   it('takes text whenever asked to', () => {
     for (const type of [...safe, ...unsafe])
-      assert.deepEqual(chooseFormat([column('c', type)], 'text'), { format: 'text', reason: 'asked for' });
+      assert.deepEqual(chooseFormat({ columns: [column('c', type)] }, 'text'), { format: 'text', reason: 'asked for' });
   });
 
   it('weighs columns', () => {
     const choose = (...names: readonly string[]): string => {
-      const { format, reason } = chooseFormat(
-        names.map((name, index) => column(`c${index}`, builtIn(name))),
-        'auto',
-      );
+      const { format, reason } = chooseFormat({ columns: names.map((name, index) => column(`c${index}`, builtIn(name))) }, 'auto');
       return `${format}: ${reason}`;
     };
     assert.equal(choose('int8', 'bytea'), 'binary: column "c1" (pg_catalog.bytea) gains from binary');
@@ -132,8 +133,20 @@ describe('chooseFormat', () => {
     );
     assert.equal(choose(), 'text: no columns');
     assert.equal(
-      chooseFormat([column('ids', array(builtIn('int8')))], 'auto').reason,
+      chooseFormat({ columns: [column('ids', array(builtIn('int8')))] }, 'auto').reason,
       'column "ids" (an array of pg_catalog.int8) gains from binary',
     );
+  });
+
+  it('takes binary for text that is long by the size of the table', () => {
+    const choose = (heapBytes: number, toastBytes: number, estimatedRowCount: number): string => {
+      const columns = [column('id', builtIn('int4')), column('day', builtIn('date')), column('body', builtIn('text'))];
+      return chooseFormat({ columns, heapBytes, toastBytes, estimatedRowCount }, 'auto').format;
+    };
+    assert.equal(choose(60_000, 0, 1000), 'text', 'about 18 bytes of text in a row');
+    assert.equal(choose(100_000, 0, 1000), 'binary', 'about 58 bytes');
+    assert.equal(choose(60_000, 1_000_000, 1000), 'binary', 'most of it in the TOAST table');
+    assert.equal(choose(100_000, 0, -1), 'text', 'never analysed');
+    assert.equal(choose(0, 0, 0), 'text', 'empty');
   });
 });
