@@ -1,5 +1,7 @@
+import { delimiter } from 'node:path';
 import type { Event } from '#src/core/events.js';
 import { cliPath } from '../test/support/cli.js';
+import type { Cluster } from '../test/support/cluster.js';
 import { type Measured, runMeasured } from './measured-child.js';
 
 export type EventOf<Type extends Event['type']> = Extract<Event, { readonly type: Type }>;
@@ -29,3 +31,9 @@ export const findEvent = <Type extends Event['type']>(run: DbbackupRun, type: Ty
   if (event === undefined) throw new Error(`dbbackup printed no event ${type}`);
   return event;
 };
+
+/** Environment in which dbbackup and restore.sh reach a cluster and find the client tools of its version before all others. */
+export const toRunEnv = (cluster: Cluster): Readonly<Record<string, string>> => ({
+  ...cluster.env('postgres'),
+  PATH: `${cluster.binDir}${delimiter}${process.env['PATH'] ?? ''}`,
+});

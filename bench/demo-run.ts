@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { Cluster } from '../test/support/cluster.js';
 import { compare, comparisonHeader, type Performance, toRow } from './comparison.js';
 import { demoDataset } from './datasets/demo.js';
-import { findEvent, runDbbackup } from './dbbackup.js';
+import { findEvent, runDbbackup, toRunEnv } from './dbbackup.js';
 import { compareImages, type DatabaseImage, formatDifference, readDatabaseImage } from './equality.js';
 import { fillDatabase, flushEverything } from './fill.js';
 import { formatMegabytes, formatTable } from './format.js';
@@ -69,7 +69,7 @@ const runOurs = async (context: DemoContext, image: DatabaseImage): Promise<OurR
   const { cluster, directory, steps, signal } = context;
   const restored = 'shop_restored';
   const repository = join(directory, 'backups');
-  const runCommand = (...args: readonly string[]) => runDbbackup([...args, '--output-dir', repository], cluster.env('postgres'), signal);
+  const runCommand = (...args: readonly string[]) => runDbbackup([...args, '--output-dir', repository], toRunEnv(cluster), signal);
 
   await flushEverything(cluster);
   const backup = await steps.run(`dbbackup backup single ${source}`, () => runCommand('backup', 'single', source));
@@ -112,8 +112,7 @@ const runScript = async (context: DemoContext, image: DatabaseImage, backupDirec
   }
   await steps.run('restore.sh of that backup: psql, pg_restore and zstd alone', async () => {
     await cluster.createDatabase(restored, 'TEMPLATE template0');
-    const env = { ...cluster.env('postgres'), PATH: `${cluster.binDir}${delimiter}${process.env['PATH'] ?? ''}` };
-    await runMeasured('bash', [join(backupDirectory, 'restore.sh'), '-d', restored, '-j', '2'], { env, signal });
+    await runMeasured('bash', [join(backupDirectory, 'restore.sh'), '-d', restored, '-j', '2'], { env: toRunEnv(cluster), signal });
   });
   await prove(context, image, restored);
 };

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cluster } from '../test/support/cluster.js';
-import { findEvent, runDbbackup } from './dbbackup.js';
+import { findEvent, runDbbackup, toRunEnv } from './dbbackup.js';
 import { type DumpSetting, directoryBytes, runPgDump, runPgRestore } from './peers.js';
 import type { RunOptions } from './run-options.js';
 import type { Outcome } from './sampling.js';
@@ -29,7 +29,7 @@ export const openTools = (cluster: Cluster, directory: string, options: RunOptio
   const repository = join(directory, 'backups');
   const dumpDirectory = join(directory, 'dump');
   const remove = (path: string): Promise<void> => rm(path, { recursive: true, force: true });
-  const runCommand = (...args: readonly string[]) => runDbbackup([...args, '--output-dir', repository], cluster.env('postgres'), signal);
+  const runCommand = (...args: readonly string[]) => runDbbackup([...args, '--output-dir', repository], toRunEnv(cluster), signal);
   let id = '';
   let rawBytes = 0;
 
