@@ -1,9 +1,12 @@
+import { DbbackupError } from '../core/errors.js';
 import { afterFailure } from './after-failure.js';
 import type { Catalog } from './model.js';
 
 export interface SnapshotOptions {
   /** How long to wait for locks in all, per statement; 0 waits for ever, as pg_dump does. Default: 0. */
   readonly lockTimeoutMs?: number;
+  /** Awaited once all relations are locked, before the snapshot is fixed: where several leaders wait for each other. Default: nothing is waited for. */
+  readonly whenLocked?: () => Promise<void>;
 }
 
 /** An exported snapshot and what it sees. Valid until the leader that took it lets go. */
@@ -36,14 +39,73 @@ export interface Leader {
 }
 
 /** Runs `use` with a snapshot that is released when it settles. Errors: those of `takeSnapshot` and of `use`. */
-export const withSnapshot = async <T>(leader: Leader, options: SnapshotOptions, use: (held: HeldSnapshot) => Promise<T>): Promise<T> => {
-  const held = await leader.takeSnapshot(options);
+export const withSnapshot = <T>(leader: Leader, options: SnapshotOptions, use: (held: HeldSnapshot) => Promise<T>): Promise<T> =>
+  withSnapshots([leader], options, ([held]) => {
+    if (held === undefined) throw new DbbackupError('internal', 'the leader gave no snapshot');
+    return use(held);
+  });
+
+/**
+ * Runs `use` with one snapshot of each leader, in the leaders' order; all are released when it settles. They are taken as close together as can be: none before all
+ * leaders hold their locks. Errors: those of `takeSnapshot` and of `use`.
+ */
+export const withSnapshots = async <T>(
+  leaders: readonly Leader[],
+  options: SnapshotOptions,
+  use: (held: readonly HeldSnapshot[]) => Promise<T>,
+): Promise<T> => {
+  const releaseAll = async (): Promise<void> => {
+    const outcomes = await Promise.allSettled(leaders.map((leader) => leader.releaseSnapshot()));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  };
   let result: T;
   try {
-    result = await use(held);
+    result = await use(await takeAll(leaders, options));
   } catch (error) {
-    throw await afterFailure(error, () => leader.releaseSnapshot());
+    throw await afterFailure(error, releaseAll);
   }
-  await leader.releaseSnapshot();
+  await releaseAll();
   return result;
+};
+
+const takeAll = async (leaders: readonly Leader[], options: SnapshotOptions): Promise<readonly HeldSnapshot[]> => {
+  const gate = createGate(leaders.length);
+  const outcomes = await Promise.allSettled(
+    leaders.map(async (leader) => {
+      try {
+        return await leader.takeSnapshot({ ...options, whenLocked: gate.pass });
+      } catch (error) {
+        gate.close(error);
+        throw error;
+      }
+    }),
+  );
+  // The first one that failed closed the gate for the others.
+  if (gate.failure() !== null) throw gate.failure();
+  return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+};
+
+/** Lets everyone pass once `count` have come. Who comes again finds it open. */
+const createGate = (count: number) => {
+  let failure: unknown = null;
+  let missing = count;
+  let settle: { readonly open: () => void; readonly close: (error: unknown) => void } | null = null;
+  const opened = new Promise<void>((open, close) => {
+    settle = { open, close };
+  });
+  // Nobody may be waiting yet.
+  opened.catch(() => undefined);
+  return {
+    pass: (): Promise<void> => {
+      missing -= 1;
+      if (missing === 0) settle?.open();
+      return opened;
+    },
+    close: (error: unknown): void => {
+      failure ??= error;
+      settle?.close(error);
+    },
+    failure: (): unknown => failure,
+  };
 };

@@ -88,13 +88,15 @@ const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promis
   try {
     await session.query(`SET LOCAL lock_timeout TO ${Math.max(0, Math.round(options.lockTimeoutMs ?? 0))}`);
     await lockAll(listed);
+    await options.whenLocked?.();
+    // The first query of the transaction: the snapshot is as old as the time told with it.
+    const row = await queryRow(session, exportQuery);
     const catalog = await introspect(session);
     // Locks are taken by name: one that was renamed or created meanwhile is locked under the name the snapshot sees.
     const lockedNames = new Map(listed.map(({ oid, quotedName }) => [oid, quotedName]));
     await lockAll(catalog.relations.filter(({ oid, quotedName }) => lockedNames.get(oid) !== quotedName));
     await checkUnchanged(session, catalog);
     await session.query('SET LOCAL lock_timeout TO 0');
-    const row = await queryRow(session, exportQuery);
     return { snapshot: toText(row, 0), lsn: toText(row, 1), takenAt: toText(row, 2), catalog };
   } catch (error) {
     const failure = await afterFailure(error, () => session.query('ROLLBACK'));

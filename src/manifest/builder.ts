@@ -3,6 +3,7 @@ import { DbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import type { CodecName } from '../core/results.js';
 import type { BackupPlan, PlannedTask, RelationPlan } from '../planner/plan.js';
+import type { QueuedTask } from '../planner/queue.js';
 import { backupNames, readAttempt } from '../storage/layout.js';
 import { checkManifest } from './check.js';
 import { formatVersion } from './codec.js';
@@ -10,6 +11,7 @@ import { sumDigests } from './digest.js';
 import type {
   Manifest,
   ManifestArchive,
+  ManifestDatabase,
   ManifestFile,
   ManifestOptions,
   ManifestRelation,
@@ -25,6 +27,16 @@ export interface ManifestFacts {
   readonly startedAt: string;
   readonly options: ManifestOptions;
   readonly codec: CodecName;
+  /** At least one. */
+  readonly databases: readonly DatabaseFacts[];
+  /** All tasks of all databases' plans, numbered over all. */
+  readonly tasks: readonly QueuedTask[];
+}
+
+/** What is known of one database of a run. */
+export interface DatabaseFacts {
+  /** From 1, within the backup. */
+  readonly number: number;
   readonly catalog: Catalog;
   /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
   readonly plan: BackupPlan;
@@ -35,6 +47,9 @@ export interface ManifestFacts {
 
 type RelationReading = Pick<RelationPlan, 'schema' | 'name' | 'format' | 'formatReason' | 'readMethod' | 'readReason'>;
 
+/** By the database's number and the index of the relation in its plan. */
+type SegmentsByDatabase = ReadonlyMap<number, ReadonlyMap<number, readonly ManifestSegment[]>>;
+
 type ChunkFinished = Extract<Event, { readonly type: 'chunk.finished' }>;
 
 /**
@@ -42,12 +57,7 @@ type ChunkFinished = Extract<Event, { readonly type: 'chunk.finished' }>;
  * of several reports on a task the last counts. File paths in Events are relative to the backup's `data` folder. Cost: the Events of finished tasks are kept.
  */
 export class ManifestBuilder {
-  readonly #facts: ManifestFacts;
   readonly #finished = new Map<number, ChunkFinished>();
-
-  constructor(facts: ManifestFacts) {
-    this.#facts = facts;
-  }
 
   /** Takes one Event; those that say nothing about data are passed over. */
   add(event: Event): void {
@@ -55,18 +65,20 @@ export class ManifestBuilder {
   }
 
   /** Throws `backup_unfinished` when a task of the plan has not finished, `internal` or `manifest_damaged` when the Events contradict the plan or themselves. */
-  build(finishedAt: string): Manifest {
-    const { files, segments } = this.#collectData();
-    const manifest = toManifest(this.#facts, finishedAt, files, segments);
+  build(facts: ManifestFacts, finishedAt: string): Manifest {
+    const { files, segments } = this.#collectData(facts);
+    const manifest = toManifest(facts, finishedAt, files, segments);
     checkManifest(manifest);
     return manifest;
   }
 
-  /** Files and, by index of the relation in the plan, segments: both in the order of tasks and, within a task, of its chunks. */
-  #collectData(): { readonly files: readonly ManifestFile[]; readonly segments: ReadonlyMap<number, readonly ManifestSegment[]> } {
+  /** Files and segments, both in the order of tasks and, within a task, of its chunks. */
+  #collectData(facts: ManifestFacts): { readonly files: readonly ManifestFile[]; readonly segments: SegmentsByDatabase } {
     const files: ManifestFile[] = [];
-    const segments = new Map<number, ManifestSegment[]>();
-    for (const task of this.#facts.plan.tasks) {
+    const byDatabase = new Map(facts.databases.map(({ number }) => [number, new Map<number, ManifestSegment[]>()]));
+    for (const task of facts.tasks) {
+      const segments = byDatabase.get(task.database);
+      if (segments === undefined) throw new DbbackupError('internal', `task ${task.taskId} reads database ${task.database}`);
       const event = this.#finished.get(task.taskId);
       if (event === undefined) throw new DbbackupError('backup_unfinished', `task ${task.taskId} has not finished`);
       const firstFile = files.length;
@@ -75,7 +87,7 @@ export class ManifestBuilder {
           path: `${backupNames.dataFolder}/${file.path}`,
           sizeBytes: file.sizeBytes,
           checksum: file.checksum,
-          codec: this.#facts.codec,
+          codec: facts.codec,
           attempt: readAttempt(file.path),
         });
       }
@@ -88,15 +100,15 @@ export class ManifestBuilder {
         segments.set(relation, known);
       }
     }
-    return { files, segments };
+    return { files, segments: byDatabase };
   }
 }
 
 /** The Manifest of a run's Events. See ManifestBuilder. */
 export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, finishedAt: string): Manifest => {
-  const builder = new ManifestBuilder(facts);
+  const builder = new ManifestBuilder();
   for (const event of events) builder.add(event);
-  return builder.build(finishedAt);
+  return builder.build(facts, finishedAt);
 };
 
 const toRelationIndex = (task: PlannedTask, source: number): number => {
@@ -106,21 +118,12 @@ const toRelationIndex = (task: PlannedTask, source: number): number => {
   return chunk.relation;
 };
 
-const toManifest = (
-  facts: ManifestFacts,
-  finishedAt: string,
-  files: readonly ManifestFile[],
-  segments: ReadonlyMap<number, readonly ManifestSegment[]>,
-): Manifest => {
-  const { catalog, plan, options } = facts;
-  const known = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
-  const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
-  const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
-  const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
-  const rowless = catalog.relations
-    .filter(({ oid }) => !plannedOids.has(oid))
-    .map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
-  const relations = [...planned, ...rowless];
+const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly ManifestFile[], segments: SegmentsByDatabase): Manifest => {
+  const { options } = facts;
+  const server = facts.databases[0]?.catalog.server;
+  if (server === undefined) throw new DbbackupError('internal', 'the run holds no database');
+  const databases = facts.databases.map((database) => toDatabase(database, segments.get(database.number) ?? new Map()));
+  const relations = databases.flatMap((database) => database.relations);
   return {
     format: 'dbbackup',
     formatVersion,
@@ -134,10 +137,10 @@ const toManifest = (
     encryption: null,
     options,
     server: {
-      version: catalog.server.version,
-      versionText: catalog.server.versionText,
-      systemIdentifier: catalog.server.systemIdentifier,
-      startedAt: catalog.server.startedAt,
+      version: server.version,
+      versionText: server.versionText,
+      systemIdentifier: server.systemIdentifier,
+      startedAt: server.startedAt,
     },
     totals: {
       rowCount: sum(relations, (relation) => relation.rowCount),
@@ -147,24 +150,34 @@ const toManifest = (
       fileCount: files.length,
     },
     checksum: options.checksum,
-    databases: [
-      {
-        number: 1,
-        ...catalog.database,
-        snapshots: [facts.snapshot],
-        schema: facts.schema,
-        largeObjects: facts.largeObjects,
-        relations,
-        sequences: catalog.sequences.map(({ schema, name, lastValue, isCalled }) => ({ schema, name, lastValue, isCalled })),
-        materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
-      },
-    ],
+    databases,
     files,
   };
 };
 
+const toDatabase = (facts: DatabaseFacts, segments: ReadonlyMap<number, readonly ManifestSegment[]>): ManifestDatabase => {
+  const { catalog, plan } = facts;
+  const known = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+  const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
+  const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
+  const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
+  const rowless = catalog.relations
+    .filter(({ oid }) => !plannedOids.has(oid))
+    .map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
+  return {
+    number: facts.number,
+    ...catalog.database,
+    snapshots: [facts.snapshot],
+    schema: facts.schema,
+    largeObjects: facts.largeObjects,
+    relations: [...planned, ...rowless],
+    sequences: catalog.sequences.map(({ schema, name, lastValue, isCalled }) => ({ schema, name, lastValue, isCalled })),
+    materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
+  };
+};
+
 const toRelation = (
-  facts: ManifestFacts,
+  facts: DatabaseFacts,
   plan: RelationReading,
   relation: Relation | undefined,
   segments: readonly ManifestSegment[],

@@ -3,12 +3,18 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { DbbackupError } from '#src/core/errors.js';
 import type { Event } from '#src/core/events.js';
-import { buildManifest, ManifestBuilder } from '#src/manifest/builder.js';
+import { buildManifest, type DatabaseFacts, ManifestBuilder, type ManifestFacts } from '#src/manifest/builder.js';
 import { sumDigests } from '#src/manifest/digest.js';
+import type { SkippedRelation } from '#src/planner/plan.js';
 import { finishedAt, run, sampleManifest, toFacts, toFinished, toRelation } from './sample.js';
 
 const throwsWith = (code: string, fn: () => unknown): void =>
   assert.throws(fn, (error) => error instanceof DbbackupError && error.code === code);
+
+const withDatabase = (facts: ManifestFacts, change: (database: DatabaseFacts) => Partial<DatabaseFacts>): ManifestFacts => ({
+  ...facts,
+  databases: facts.databases.map((database) => ({ ...database, ...change(database) })),
+});
 
 const segment = (source: number) => ({ source, storedBytes: 10, rawBytes: 100, rowCount: 1, digest: '1'.repeat(32) });
 
@@ -75,7 +81,7 @@ describe('manifest builder', () => {
             manifest.totals[field],
             finished.reduce((sum, event) => sum + event[field], 0),
           );
-        assert.equal(relations.length, facts.catalog.relations.length);
+        assert.equal(relations.length, facts.databases.flatMap(({ catalog }) => catalog.relations).length);
         assert.equal(relations.flatMap(({ segments }) => segments).length, finished.flatMap((event) => event.segments ?? []).length);
         assert.equal(manifest.files.length, finished.flatMap((event) => event.files ?? []).length);
         assert.equal(
@@ -102,27 +108,21 @@ describe('manifest builder', () => {
 
   it('passes over Events that say nothing about data', () => {
     const facts = toFacts([toRelation(1, 't')], [[0]]);
-    const builder = new ManifestBuilder(facts);
+    const builder = new ManifestBuilder();
     const others: readonly Event[] = [
       { atMs: 1, type: 'chunk.started', taskId: 1, name: 't' },
       { atMs: 1, type: 'chunk.finished', taskId: 9, name: 'restored', rawBytes: 1, storedBytes: 1, rowCount: 1, elapsedMs: 1 },
       { atMs: 1, type: 'warning', message: 'x' },
     ];
     for (const event of [...others, toFinished(1, 1, [segment(0)], [], 'a'.repeat(32))]) builder.add(event);
-    assert.equal(builder.build(finishedAt).totals.rowCount, 1);
+    assert.equal(builder.build(facts, finishedAt).totals.rowCount, 1);
   });
 
   it('records partitioned tables and skipped relations without rows', () => {
     const base = toFacts([toRelation(1, 't'), toRelation(2, 'root', 'p'), toRelation(3, 'unlogged')], [[0]]);
-    const { plan } = base;
-    const facts = {
-      ...base,
-      plan: {
-        ...plan,
-        relations: plan.relations.slice(0, 1),
-        skipped: [{ oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby' }],
-      },
-    };
+    const withSkipped = (skipped: readonly SkippedRelation[]) =>
+      withDatabase(base, ({ plan }) => ({ plan: { ...plan, relations: plan.relations.slice(0, 1), skipped } }));
+    const facts = withSkipped([{ oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby' }]);
     const events = [toFinished(1, 1, [segment(0)], [], 'a'.repeat(32))];
     const relations = buildManifest(facts, events, finishedAt).databases[0]?.relations;
     assert.deepEqual(
@@ -133,7 +133,7 @@ describe('manifest builder', () => {
         ['unlogged', 'r', 'unlogged tables have no rows on a standby', 0],
       ],
     );
-    throwsWith('internal', () => buildManifest({ ...facts, plan: { ...facts.plan, skipped: [] } }, events, finishedAt));
+    throwsWith('internal', () => buildManifest(withSkipped([]), events, finishedAt));
   });
 
   it('builds nothing out of an unfinished run, nor out of Events that contradict the plan', () => {
@@ -147,6 +147,7 @@ describe('manifest builder', () => {
     throwsWith('manifest_damaged', () =>
       buildManifest(facts, [first, { ...second, files: (second.files ?? []).map((file) => ({ ...file, sizeBytes: 9 })) }], finishedAt),
     );
-    throwsWith('internal', () => buildManifest({ ...facts, catalog: { ...facts.catalog, relations: [] } }, [first, second], finishedAt));
+    const withoutRelations = withDatabase(facts, ({ catalog }) => ({ catalog: { ...catalog, relations: [] } }));
+    throwsWith('internal', () => buildManifest(withoutRelations, [first, second], finishedAt));
   });
 });

@@ -5,6 +5,7 @@ import type { SegmentResult } from '#src/core/results.js';
 import { buildManifest, type ManifestFacts } from '#src/manifest/builder.js';
 import type { Manifest } from '#src/manifest/schema.js';
 import type { BackupPlan, Chunk, RelationPlan } from '#src/planner/plan.js';
+import { queueTasks } from '#src/planner/queue.js';
 import { dataStem } from '#src/storage/layout.js';
 
 export const finishedAt = '2026-01-02T03:14:05.000Z';
@@ -92,11 +93,17 @@ export const toFacts = (
     startedAt: '2026-01-02T03:04:05.000Z',
     options: { compression: 'zstd:1', chunkSizeBytes: 1024 ** 3, format: 'auto', checksum: 'xxh3-128', jobs: 4 },
     codec: 'zstd',
-    catalog: { server, database, relations, sequences: [], materializedViews: [], largeObjectCount: 0, warnings: [] },
-    plan,
-    snapshot: { number: 1, id: '00000003-0000001B-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.100Z' },
-    schema: { path: 'schema/0001.dump.zst', sizeBytes: 4, sha256: '5'.repeat(64), pgDumpVersion: '15.18' },
-    largeObjects: null,
+    databases: [
+      {
+        number: 1,
+        catalog: { server, database, relations, sequences: [], materializedViews: [], largeObjectCount: 0, warnings: [] },
+        plan,
+        snapshot: { number: 1, id: '00000003-0000001B-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.100Z' },
+        schema: { path: 'schema/0001.dump.zst', sizeBytes: 4, sha256: '5'.repeat(64), pgDumpVersion: '15.18' },
+        largeObjects: null,
+      },
+    ],
+    tasks: queueTasks([{ number: 1, plan }]),
   };
 };
 
@@ -166,7 +173,7 @@ export const run: fc.Arbitrary<{ readonly facts: ManifestFacts; readonly events:
       ...extraTasks.map((chunks) => chunks.map((chunk) => chunk % plannedCount)),
     ];
     const facts = toFacts(relations, tasks, formats);
-    const events = facts.plan.tasks.map((task) => {
+    const events = facts.tasks.map((task) => {
       const results = task.chunks.flatMap((_, source) =>
         Array.from({ length: take(segmentCounts) }, () => ({ ...take(segments), source })),
       );

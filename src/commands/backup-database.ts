@@ -1,0 +1,145 @@
+import type { HeldSnapshot } from '../catalog/leader.js';
+import { prelude } from '../catalog/prelude.js';
+import type { Emit } from '../core/context.js';
+import { DbbackupError } from '../core/errors.js';
+import type { DatabaseFacts } from '../manifest/builder.js';
+import type { ManifestArchive } from '../manifest/schema.js';
+import type { CopyOutTask, FileSinkSpec, SessionSpec } from '../native/engine.js';
+import { processHost } from '../native/host.js';
+import type { Session } from '../native/session.js';
+import { planBackup } from '../planner/backup-plan.js';
+import { toCopyOut } from '../planner/copy-statements.js';
+import type { BackupPlan } from '../planner/plan.js';
+import type { QueuedTask } from '../planner/queue.js';
+import type { LocalStorage } from '../storage/storage.js';
+import { dumpLargeObjects, dumpSchema } from '../tools/dump-schema.js';
+import { type Tool, toToolConnection } from '../tools/tool.js';
+import { storeLargeObjects, storeSchema } from './archives.js';
+import { toConnectionSpec } from './connect.js';
+import { nameLargestRow } from './largest-row.js';
+import type { BackupOptions } from './options.js';
+import { toSameServer } from './sessions.js';
+import type { toBackupSettings } from './settings.js';
+
+/** What all databases of a run share. */
+export interface RunParts {
+  readonly id: string;
+  readonly options: BackupOptions;
+  readonly settings: ReturnType<typeof toBackupSettings>;
+  readonly pgDump: Tool;
+  readonly storage: LocalStorage;
+  readonly signal: AbortSignal | undefined;
+  readonly record: Emit;
+  readonly warn: (messages: readonly string[]) => void;
+}
+
+/** One database of a run: how it is reached, and the snapshot that is held of it. */
+export interface DatabaseParts {
+  /** From 1, within the backup. */
+  readonly number: number;
+  /** Holds the snapshot. */
+  readonly session: Session;
+  readonly held: HeldSnapshot;
+  /** Connection parameters that lead to this database where the options name another. */
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+/** What concerns one database of a backup alone: its archives, its plan, and the tasks that read it. */
+export class DatabaseBackup {
+  readonly number: number;
+  /** Not to be read before `prepare` has ended, as the plan. */
+  #facts: DatabaseFacts | null = null;
+  #worker: SessionSpec | null = null;
+  readonly #run: RunParts;
+  readonly #parts: DatabaseParts;
+
+  constructor(run: RunParts, parts: DatabaseParts) {
+    this.#run = run;
+    this.#parts = parts;
+    this.number = parts.number;
+  }
+
+  get facts(): DatabaseFacts {
+    if (this.#facts === null) throw new DbbackupError('internal', `database ${this.number} is not prepared`);
+    return this.#facts;
+  }
+
+  get plan(): BackupPlan {
+    return this.facts.plan;
+  }
+
+  /** Stores the archives and plans the reading of rows. */
+  async prepare(): Promise<void> {
+    const { id, options, settings, record, warn } = this.#run;
+    const { number, session, overrides } = this.#parts;
+    const { catalog, snapshot, lsn, takenAt } = this.#parts.held;
+    record({ type: 'snapshot.taken', snapshot, lsn, relationCount: catalog.relations.length });
+    warn(catalog.warnings);
+    const { schema, largeObjects } = await this.#storeArchives();
+
+    const plan = planBackup(catalog, settings);
+    warn(plan.skipped.map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`));
+    record({
+      type: 'plan.ready',
+      taskCount: plan.tasks.length,
+      relationCount: plan.relations.length,
+      estimatedRawBytes: plan.estimatedRawBytes,
+      binaryRelationCount: plan.relations.filter(({ format }) => format === 'binary').length,
+      splitRelationCount: plan.relations.filter(({ chunkCount }) => chunkCount > 1).length,
+    });
+    this.#worker = {
+      key: `${number} ${snapshot}`,
+      connection: toConnectionSpec(options.connection, `dbbackup ${id}`, { ...toSameServer(session), ...overrides }),
+      setupSql: [
+        ...prelude(catalog.database.encoding),
+        'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+        `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
+      ],
+    };
+    this.#facts = { number, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema, largeObjects };
+  }
+
+  async #storeArchives(): Promise<Pick<DatabaseFacts, 'schema' | 'largeObjects'>> {
+    const { id, pgDump, storage, signal, record, warn } = this.#run;
+    const { number, session, held } = this.#parts;
+    const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
+    const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal };
+    const schema = await storeSchema(target, (outPath) => dumpSchema({ ...dump, outPath }));
+    warn(schema.warnings);
+    record({ type: 'schema.dumped', path: schema.archive.path, sizeBytes: schema.archive.sizeBytes, sha256: schema.archive.sha256 });
+    let largeObjects: ManifestArchive | null = null;
+    if (held.catalog.largeObjectCount > 0) {
+      const stored = await storeLargeObjects(target, (outPath) => dumpLargeObjects({ ...dump, outPath }));
+      warn(stored.warnings);
+      largeObjects = stored.archive;
+    }
+    return { schema: schema.archive, largeObjects };
+  }
+
+  /** What turns a planned task of this database into one for the engine. */
+  createTasks(toSink: (taskId: number) => FileSinkSpec): (task: QueuedTask) => CopyOutTask {
+    const { catalog, plan } = this.facts;
+    const worker = this.#worker;
+    if (worker === null) throw new DbbackupError('internal', `database ${this.number} is not prepared`);
+    const { encoding } = catalog.database;
+    const relations = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+    return ({ taskId, chunks }) => ({
+      kind: 'copyOut',
+      taskId,
+      session: worker,
+      sources: chunks.map((chunk) => {
+        const planned = plan.relations[chunk.relation];
+        const relation = relations.get(planned?.oid ?? -1);
+        if (planned === undefined || relation === undefined)
+          throw new DbbackupError('internal', `the plan reads relation ${chunk.relation}, which the catalog does not hold`);
+        return { name: chunk.name, format: planned.format, ...toCopyOut(relation, planned.format, chunk, encoding) };
+      }),
+      sink: toSink(taskId),
+    });
+  }
+
+  /** `error` with the place of the row it is about, where it is about one of this database; see `nameLargestRow`. */
+  explain(error: DbbackupError): Promise<DbbackupError> {
+    return nameLargestRow(this.#parts.session, this.#parts.held.catalog, this.plan, error);
+  }
+}

@@ -1,0 +1,279 @@
+import { hostname } from 'node:os';
+import { withSnapshots } from '../catalog/leader.js';
+import { createLocalLeader } from '../catalog/snapshot.js';
+import { createEmit, type Emit, systemClock } from '../core/context.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import { readToolVersion } from '../core/version.js';
+import { runTasks, toTasks } from '../engine/executor.js';
+import { withProgress } from '../engine/progress.js';
+import { type DatabaseFacts, ManifestBuilder } from '../manifest/builder.js';
+import type { Journal } from '../manifest/journal.js';
+import type { Manifest } from '../manifest/schema.js';
+import { publishManifest } from '../manifest/store.js';
+import type { CopyOutTask, Engine } from '../native/engine.js';
+import { measureMemory, processId } from '../native/host.js';
+import type { Session } from '../native/session.js';
+import type { PlannedTask } from '../planner/plan.js';
+import { type QueuedTask, queueTasks } from '../planner/queue.js';
+import { writeRestoreKit } from '../restore-kit/restore-kit.js';
+import { backupNames, dataExtension, dataStem, nameInBackup } from '../storage/layout.js';
+import type { LocalStorage } from '../storage/storage.js';
+import type { Tool } from '../tools/tool.js';
+import { DatabaseBackup, type RunParts } from './backup-database.js';
+import type { BackupOptions, BackupReport, RunContext } from './options.js';
+import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.js';
+
+/** One database to back up. */
+export interface BackupSource {
+  /** From 1, within the backup. */
+  readonly number: number;
+  /** Connection parameters that lead to this database where the options name another. */
+  readonly overrides: Readonly<Record<string, string>>;
+  /** Runs `use` with a session connected to it. */
+  readonly withSession: <T>(use: (session: Session) => Promise<T>) => Promise<T>;
+}
+
+export interface BackupParts {
+  readonly id: string;
+  /** What the run is about, for its first Event. */
+  readonly title: string;
+  readonly options: BackupOptions;
+  readonly settings: ReturnType<typeof toBackupSettings>;
+  readonly context: RunContext;
+  readonly sources: readonly BackupSource[];
+  readonly pgDump: Tool;
+  readonly storage: LocalStorage;
+  readonly journal: Journal;
+}
+
+/** One run: snapshots, schemas, plans, one queue of tasks, rows, manifest. */
+export class BackupRun {
+  readonly #parts: BackupParts;
+  readonly #startedMs = systemClock.monotonicMs();
+  readonly #startedAt = new Date(systemClock.nowMs()).toISOString();
+  readonly #warnings: string[] = [];
+  readonly #builder = new ManifestBuilder();
+  /** Settles when the last Event is on disk. */
+  #journalled: Promise<void> = Promise.resolve();
+  /** Tells the listener and the journal. An error of the journal surfaces at the next Event that is waited for, and when it is closed. */
+  readonly #record: Emit;
+
+  constructor(parts: BackupParts) {
+    this.#parts = parts;
+    this.#record = createEmit([
+      parts.context.onEvent,
+      (event) => {
+        this.#journalled = parts.journal.append(event);
+      },
+    ]);
+  }
+
+  async run(): Promise<BackupReport> {
+    const { id, title, storage, journal, context } = this.#parts;
+    this.#record({
+      type: 'backup.started',
+      id,
+      database: title,
+      repository: storage.location,
+      pid: processId,
+      host: hostname(),
+      toolVersion: readToolVersion(),
+    });
+    let manifest: Manifest;
+    try {
+      manifest = await this.#save();
+      // A journal that could not be written must not have a manifest beside it.
+      await this.#journalled;
+      await writeRestoreKit(storage, manifest);
+      await publishManifest(storage, manifest);
+    } catch (cause) {
+      await this.#fail(cause);
+      throw cause;
+    }
+    await journal.close();
+
+    const { rowCount, rawBytes, storedBytes, relationCount, fileCount } = manifest.totals;
+    const elapsedMs = Math.round(systemClock.monotonicMs() - this.#startedMs);
+    const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
+    createEmit([context.onEvent])({ type: 'backup.finished', id, rowCount, rawBytes, storedBytes, ...speed });
+    const manifestPath = await storage.localPath(nameInBackup(id, backupNames.manifest));
+    return {
+      id,
+      repository: storage.location,
+      manifestPath,
+      rowCount,
+      rawBytes,
+      storedBytes,
+      relationCount,
+      fileCount,
+      ...speed,
+      warnings: this.#warnings,
+    };
+  }
+
+  async #save(): Promise<Manifest> {
+    const { id, settings, sources } = this.#parts;
+    const { databases, tasks } = await withSessions(sources, (sessions) => this.#saveTogether(sources, sessions));
+    const facts = {
+      id,
+      tool: { name: 'dbbackup', version: readToolVersion() },
+      startedAt: this.#startedAt,
+      options: {
+        compression: settings.compressionName,
+        chunkSizeBytes: settings.chunkSizeBytes,
+        format: settings.format,
+        checksum: settings.checksum,
+        jobs: settings.jobs,
+      },
+      codec: settings.codec,
+      databases,
+      tasks,
+    };
+    return this.#builder.build(facts, new Date(systemClock.nowMs()).toISOString());
+  }
+
+  /** Saves some databases whose snapshots are held at the same time. */
+  async #saveTogether(
+    sources: readonly BackupSource[],
+    sessions: readonly Session[],
+  ): Promise<{ readonly databases: readonly DatabaseFacts[]; readonly tasks: readonly QueuedTask[] }> {
+    const { options, settings, context } = this.#parts;
+    const { jobs } = settings;
+    const leaders = sessions.map((session) => createLocalLeader(session));
+    return withSnapshots(leaders, {}, async (snapshots) => {
+      const run = this.#toRunParts();
+      const databases = snapshots.map((held, index) => {
+        const source = sources[index];
+        const session = sessions[index];
+        if (source === undefined || session === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
+        return new DatabaseBackup(run, { number: source.number, overrides: source.overrides, session, held });
+      });
+      for (const database of databases) await database.prepare();
+      const tasks = queueTasks(databases);
+      // The pool is measured against the limit here, after pg_dump's output has passed.
+      await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
+        this.#copy(engine, databases, tasks),
+      );
+      for (const leader of leaders) await leader.checkSnapshot();
+      return { databases: databases.map(({ facts }) => facts), tasks };
+    });
+  }
+
+  #toRunParts(): RunParts {
+    const { id, options, settings, pgDump, storage, context } = this.#parts;
+    return {
+      id,
+      options,
+      settings,
+      pgDump,
+      storage,
+      signal: context.signal,
+      record: this.#record,
+      warn: (messages) => {
+        for (const message of messages) {
+          this.#warnings.push(message);
+          this.#record({ type: 'warning', message });
+        }
+      },
+    };
+  }
+
+  async #copy(engine: Engine, databases: readonly DatabaseBackup[], tasks: readonly QueuedTask[]): Promise<void> {
+    const { settings, context } = this.#parts;
+    const toTask = await this.#prepareTasks(databases);
+    const firstTaskId = tasks[0]?.taskId ?? 1;
+    const nameOf = (taskId: number, source: number): string => tasks[taskId - firstTaskId]?.chunks[source]?.name ?? `task ${taskId}`;
+    const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, 0);
+    let failed: QueuedTask | null = null;
+    const run = (): Promise<void> =>
+      runTasks(engine, toTasks(tasks, toTask), settings.jobs, {
+        onStarted: ({ origin }) => {
+          this.#record({ type: 'chunk.started', taskId: origin.taskId, name: nameTask(origin) });
+        },
+        onFinished: async ({ origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs, files, segments }) => {
+          const name = nameTask(origin);
+          const event = this.#record({
+            type: 'chunk.finished',
+            taskId,
+            name,
+            rawBytes,
+            storedBytes,
+            rowCount,
+            elapsedMs,
+            files,
+            segments,
+          });
+          this.#builder.add(event);
+          await this.#journalled;
+        },
+        onFailed: ({ origin }, error) => {
+          failed ??= origin;
+          this.#record({
+            type: 'chunk.failed',
+            taskId: origin.taskId,
+            name: error.details.object ?? nameTask(origin),
+            code: error.code,
+            message: error.message,
+          });
+        },
+        // Nothing is stored any more, since there will be no backup: the other relations of the task are read to find out whether they can be.
+        toRest: (spec, { details: { object } }) => {
+          const failedAt = spec.sources.findIndex(({ name }) => name === object);
+          const sources = spec.sources.slice(failedAt + 1);
+          return failedAt === -1 || sources.length === 0 ? null : { ...spec, sources, sink: null };
+        },
+      });
+    try {
+      await withProgress({ engine, emit: createEmit([context.onEvent]), estimatedRawBytes, nameOf }, run);
+    } catch (error) {
+      // The first one that failed is the one that is thrown.
+      const database = databases.find(({ number }) => number === (failed as QueuedTask | null)?.database);
+      throw database === undefined ? error : await database.explain(toDbbackupError(error));
+    }
+  }
+
+  /** What turns a planned task into one for the engine: at most one exists for each job at a time. */
+  async #prepareTasks(databases: readonly DatabaseBackup[]): Promise<(task: QueuedTask) => CopyOutTask> {
+    const { id, settings, storage } = this.#parts;
+    const directory = await storage.createFolder(nameInBackup(id, backupNames.dataFolder));
+    const { codec, level, checksum } = settings;
+    const toSink = (taskId: number) => ({
+      directory,
+      stem: dataStem(taskId, 1),
+      extension: dataExtension(codec),
+      codec,
+      level,
+      checksum,
+      maxStoredBytes: settings.chunkSizeBytes,
+      isDirect: true,
+    });
+    const toTask = new Map(databases.map((database) => [database.number, database.createTasks(toSink)]));
+    return (task) => {
+      const create = toTask.get(task.database);
+      if (create === undefined) throw new DbbackupError('internal', `task ${task.taskId} reads database ${task.database}`);
+      return create(task);
+    };
+  }
+
+  /** Notes the failure in the journal. The failure is what the caller learns; a journal that cannot be written either is attached nowhere: the disk's error is the first. */
+  async #fail(cause: unknown): Promise<void> {
+    const { code, message, hint } = toDbbackupError(cause);
+    this.#record({ type: 'run.failed', code, message, ...(hint === undefined ? {} : { hint }) });
+    await this.#parts.journal.close().catch(() => undefined);
+  }
+}
+
+/** Runs `use` with one session for each source, in their order; all are open at the same time. */
+const withSessions = <T>(
+  sources: readonly BackupSource[],
+  use: (sessions: readonly Session[]) => Promise<T>,
+  opened: readonly Session[] = [],
+): Promise<T> => {
+  const next = sources[opened.length];
+  return next === undefined ? use(opened) : next.withSession((session) => withSessions(sources, use, [...opened, session]));
+};
+
+const nameTask = ({ chunks }: PlannedTask): string => {
+  const [first] = chunks;
+  return first === undefined || chunks.length === 1 ? (first?.name ?? '') : `${first.name} and ${chunks.length - 1} more`;
+};

@@ -1,0 +1,251 @@
+import { join } from 'node:path';
+import { displayName } from '../catalog/names.js';
+import { prelude } from '../catalog/prelude.js';
+import { type Emit, systemClock } from '../core/context.js';
+import { DbbackupError } from '../core/errors.js';
+import { runTasks, toTasks } from '../engine/executor.js';
+import { withProgress } from '../engine/progress.js';
+import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
+import type { CopyInTask, Engine } from '../native/engine.js';
+import type { Session } from '../native/session.js';
+import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
+import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
+import { nameInBackup } from '../storage/layout.js';
+import type { LocalStorage } from '../storage/storage.js';
+import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
+import {
+  listArchive,
+  type RestoreArchiveOptions,
+  restoreEntries,
+  restorePostData,
+  restorePreData,
+  restoreWhole,
+} from '../tools/restore-archive.js';
+import { analyze } from './analyze.js';
+import { checkRestored } from './check-restored.js';
+import { toConnectionSpec } from './connect.js';
+import type { ConnectionOptions, RestoreOptions } from './options.js';
+import { toSameServer, withSession } from './sessions.js';
+import { withEngine } from './settings.js';
+
+export interface RestoreParts {
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly database: ManifestDatabase;
+  readonly options: RestoreOptions;
+  /** Leads to the target. */
+  readonly connection: ConnectionOptions;
+  readonly signal: AbortSignal | undefined;
+  readonly emit: Emit;
+  readonly jobs: number;
+  readonly storage: LocalStorage;
+  readonly session: Session;
+  readonly archive: RestoreArchiveOptions;
+  /** Private directory for the unpacked archive and lists. */
+  readonly scratch: string;
+}
+
+export interface DatabaseRestored {
+  readonly warnings: readonly string[];
+  /** Undefined where nothing was to be checked. */
+  readonly checkedRelationCount: number | undefined;
+}
+
+/** One database into one target: definitions, rows with the indexes of large relations beside them, all the rest, sequences, materialised views, statistics. */
+export class DatabaseRestore {
+  readonly #parts: RestoreParts;
+  readonly #warnings: string[] = [];
+
+  constructor(parts: RestoreParts) {
+    this.#parts = parts;
+  }
+
+  async run(): Promise<DatabaseRestored> {
+    const { id, jobs, archive, scratch, database, storage } = this.#parts;
+    const plan = planRestore(database.relations, { jobs });
+    const large = plan.largeRelations.map(({ relation }) => database.relations[relation]?.oid ?? 0);
+    const groups = groupPostData(await listArchive(archive), large);
+
+    await this.#phase('pre-data', async () => this.#warn(await restorePreData(archive)));
+    await this.#phase('data', () => this.#load(plan, groups));
+    const { largeObjects } = database;
+    if (largeObjects !== null) {
+      const archivePath = await storage.localPath(nameInBackup(id, largeObjects.path));
+      await this.#phase('large objects', async () => this.#warn(await restoreWhole({ ...archive, archivePath }, 'large objects')));
+    }
+    await this.#phase('post-data', async () =>
+      this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
+    );
+    await this.#phase('finish', () => this.#finish());
+    const checkedRelationCount = await this.#check();
+    return { warnings: this.#warnings, checkedRelationCount };
+  }
+
+  async #load(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
+    const { jobs, options, signal, emit, database } = this.#parts;
+    const toTask = await this.#prepareTasks();
+    const nameOf = (taskId: number, source: number): string => {
+      const segment = plan.tasks[taskId - 1]?.segments[source];
+      return segment === undefined ? '' : nameSegment(database, segment);
+    };
+    const builder = new IndexBuilder(plan, (relation) => this.#buildIndexes(relation, groups));
+    await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal }, (engine: Engine) =>
+      withProgress({ engine, emit, estimatedRawBytes: plan.estimatedRawBytes, nameOf }, () =>
+        runTasks(engine, toTasks(plan.tasks, toTask), jobs, {
+          onStarted: ({ spec, origin }) => {
+            emit({ type: 'chunk.started', taskId: origin.taskId, name: nameTask(spec) });
+          },
+          onFinished: async ({ spec, origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs }) => {
+            emit({ type: 'chunk.finished', taskId, name: nameTask(spec), rawBytes, storedBytes, rowCount, elapsedMs });
+            await builder.finishTask(origin.taskId);
+          },
+          onFailed: ({ spec, origin }, error) => {
+            emit({
+              type: 'chunk.failed',
+              taskId: origin.taskId,
+              name: error.details.object ?? nameTask(spec),
+              code: error.code,
+              message: error.message,
+            });
+          },
+        }),
+      ),
+    );
+    const missing =
+      database.relations.length - new Set(plan.tasks.flatMap(({ segments }) => segments.map(({ relation }) => relation))).size;
+    const rowless = database.relations.filter(({ segments }) => segments.length === 0).length;
+    if (missing !== rowless) throw new DbbackupError('internal', `the restore plan leaves out ${missing - rowless} relations`);
+  }
+
+  /** Builds the indexes of a relation whose rows are complete. It takes the lane of the task that ended, so that no more than `jobs` things run at a time. */
+  async #buildIndexes(index: number, groups: PostDataGroups): Promise<void> {
+    const { database, archive, scratch } = this.#parts;
+    const relation = database.relations[index];
+    const entries = groups.byRelation.get(relation?.oid ?? 0);
+    if (relation === undefined || entries === undefined) return;
+    const what = `indexes of ${displayName(relation)}`;
+    await this.#phase(what, async () =>
+      this.#warn(await restoreEntries(archive, { entries, jobs: indexJobs, what, listPath: join(scratch, `relation-${index}.list`) })),
+    );
+  }
+
+  async #prepareTasks() {
+    const { id, manifest, database, connection, session, storage } = this.#parts;
+    const quoting = new Quoting(database.encoding);
+    const paths = await Promise.all(manifest.files.map(({ path }) => storage.localPath(nameInBackup(id, path))));
+    const worker = {
+      key: 'load',
+      connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
+      // As in toLoadingConnection.
+      setupSql: [...prelude(database.encoding, 'write'), 'SET synchronous_commit TO off', replicaRoleSql],
+    };
+    const toSegment = (ref: SegmentRef) => {
+      const relation = database.relations[ref.relation];
+      const segment = relation?.segments[ref.segment];
+      const file = manifest.files[segment?.file ?? -1];
+      const path = paths[segment?.file ?? -1];
+      if (relation === undefined || segment === undefined || file === undefined || path === undefined)
+        throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
+      const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
+      const name = nameSegment(database, ref);
+      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation), commitSql: 'COMMIT' };
+      return { name, path, codec: file.codec, format: relation.format, offset, storedBytes, rawBytes, rowCount, digest, ...sql };
+    };
+    return (task: RestoreTask): CopyInTask => ({
+      kind: 'copyIn',
+      taskId: task.taskId,
+      session: worker,
+      segments: task.segments.map(toSegment),
+    });
+  }
+
+  async #finish(): Promise<void> {
+    const { session, database, jobs, connection, signal, id } = this.#parts;
+    // What a view reads must be as in any session of the database's users, but for their time limits.
+    const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', 'SET synchronous_commit TO off'];
+    // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
+    for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database)]) await session.query(sql);
+    const sessions = { applicationName: `dbbackup ${id}`, signal, overrides: toSameServer(session) };
+    await analyze(session, jobs, (use) => withSession(connection, sessions, use));
+    // A commit that writes to the catalog and waits for the disk: everything before it is durable, too.
+    await session.query('SET synchronous_commit TO on');
+    await session.query('CREATE TEMPORARY TABLE dbbackup_finished () ON COMMIT DROP');
+  }
+
+  async #check(): Promise<number | undefined> {
+    const { options, connection, signal, emit, database, session, jobs, id } = this.#parts;
+    if (options.isChecking !== true) return undefined;
+    let checked = 0;
+    await this.#phase('check', async () => {
+      const worker = {
+        key: 'check',
+        connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
+        setupSql: prelude(database.encoding),
+      };
+      checked = await checkRestored({
+        session,
+        database,
+        worker,
+        jobs,
+        memoryLimitBytes: options.memoryLimitBytes,
+        signal,
+        emit,
+      });
+    });
+    return checked;
+  }
+
+  async #phase(phase: string, run: () => Promise<void>): Promise<void> {
+    const startedMs = systemClock.monotonicMs();
+    this.#parts.emit({ type: 'phase.started', phase });
+    await run();
+    this.#parts.emit({ type: 'phase.finished', phase, elapsedMs: Math.round(systemClock.monotonicMs() - startedMs) });
+  }
+
+  #warn(messages: readonly string[]): void {
+    for (const message of messages) {
+      this.#warnings.push(message);
+      this.#parts.emit({ type: 'warning', message });
+    }
+  }
+}
+
+/**
+ * Triggers and foreign keys exist before the rows only on extension configuration tables; rows are to come back as they were. As in pg_dump's --disable-triggers
+ * this takes a superuser.
+ */
+const replicaRoleSql =
+  "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper";
+
+/** Indexes of one relation that are built at the same time: the last relation of a restore has the machine to itself. */
+const indexJobs = 2;
+
+/** Knows which large relations are complete when a task ends. */
+class IndexBuilder {
+  readonly #waiting: { readonly relation: number; readonly taskIds: Set<number> }[];
+  readonly #build: (relation: number) => Promise<void>;
+
+  constructor(plan: RestorePlan, build: (relation: number) => Promise<void>) {
+    this.#waiting = plan.largeRelations.map(({ relation, taskIds }) => ({ relation, taskIds: new Set(taskIds) }));
+    this.#build = build;
+  }
+
+  /** Builds what the end of this task completes, and resolves when that is done. */
+  async finishTask(taskId: number): Promise<void> {
+    for (const { relation, taskIds } of this.#waiting) {
+      if (taskIds.delete(taskId) && taskIds.size === 0) await this.#build(relation);
+    }
+  }
+}
+
+const nameSegment = (database: ManifestDatabase, { relation: index, segment }: SegmentRef): string => {
+  const relation = database.relations[index];
+  if (relation === undefined) return '';
+  const part = relation.segments.length > 1 ? ` segment ${segment + 1}/${relation.segments.length}` : '';
+  return `${displayName(relation)}${part}`;
+};
+
+const nameTask = ({ segments }: CopyInTask): string => {
+  const [first] = segments;
+  return first === undefined || segments.length === 1 ? (first?.name ?? '') : `${first.name} and ${segments.length - 1} more`;
+};

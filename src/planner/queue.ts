@@ -1,0 +1,18 @@
+import { largestFirst } from './order.js';
+import type { BackupPlan, PlannedTask } from './plan.js';
+
+/** A task of one database's Plan as a run over several databases numbers it. */
+export interface QueuedTask extends PlannedTask {
+  /** Number of the database within the backup. */
+  readonly database: number;
+}
+
+/** One queue of the tasks of several databases, largest first whosever it is, numbered from `firstTaskId`. Pure and deterministic. */
+export const queueTasks = (
+  plans: readonly { readonly number: number; readonly plan: BackupPlan }[],
+  firstTaskId = 1,
+): readonly QueuedTask[] =>
+  largestFirst(plans.flatMap(({ number, plan }) => plan.tasks.map((task) => ({ ...task, database: number })))).map((task, index) => ({
+    ...task,
+    taskId: firstTaskId + index,
+  }));
