@@ -1,11 +1,5 @@
 import type { Session } from '../native/session.js';
-
-/** Tables, partitioned ones included, and materialised views, those with most to read first. The statements are quoted by the server. */
-const statementsQuery = `
-  SELECT pg_catalog.format('ANALYZE %I.%I', n.nspname, c.relname)
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, c.oid`;
+import { analyzeStatementsQuery } from '../restore-kit/analyze-sql.js';
 
 /** A role that owns only some of the tables would be warned of each other one. */
 const laneSettings = [
@@ -23,7 +17,7 @@ export const analyze = async (
 ): Promise<void> => {
   // The client encoding may be the database's here; names must come as UTF-8, which is what goes back.
   await session.query("SET client_encoding TO 'UTF8'");
-  const statements = (await session.query(statementsQuery)).rows.map(([statement]) => statement ?? '').values();
+  const statements = (await session.query(analyzeStatementsQuery)).rows.map(([statement]) => statement ?? '').values();
   let hasFailed = false;
   const runLane = async (lane: Session): Promise<void> => {
     try {

@@ -1,5 +1,6 @@
 /** SQL text of the restore kit. All of it is ASCII, so that it means the same under every client encoding, and no psql, shell or editor finds anything to interpret. */
 import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+import { analyzeStatementsQuery } from './analyze-sql.js';
 
 /** A schema-qualified object. Its names are hostile until they are quoted. */
 interface Named {
@@ -83,5 +84,5 @@ export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase)
 
 /** What comes last, as a script: the same, then the planner's statistics. */
 export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string =>
-  // A role that is no superuser would be told of every catalog it cannot analyse.
-  [...toFinishStatements(quoting, database), 'SET client_min_messages TO error', 'ANALYZE', ''].join(';\n');
+  // A role that owns only some of the tables would be warned of each other one.
+  [...toFinishStatements(quoting, database), 'SET client_min_messages TO error', `${analyzeStatementsQuery} \\gexec\n`].join(';\n');

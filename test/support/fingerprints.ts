@@ -8,7 +8,7 @@ SET lc_monetary = 'C'; SET search_path = ''; SET row_security = off; SET client_
 
 /**
  * One statement a table, written by the server: row count, and the sums of both halves of an md5 for each row. A row’s md5 covers its text and, apart, the md5 of
- * every bytea value: as hexadecimal text a large one would not fit into a value.
+ * every bytea value: as hexadecimal text a large one would not fit into a value. Columns go by their names: a restore may put inherited ones in another order.
  */
 const writeStatements = `
 SELECT json_build_array(
@@ -18,9 +18,9 @@ SELECT json_build_array(
     'SELECT (''x'' || left(h, 16))::bit(64)::bigint AS high, (''x'' || right(h, 16))::bit(64)::bigint AS low FROM ('
     'SELECT md5(concat_ws('','', ROW(%s)::text%s)) AS h FROM ONLY %I.%I OFFSET 0) rows) halves;',
     format('%I.%I', n.nspname, c.relname),
-    (SELECT string_agg(format('%I', attname), ', ' ORDER BY attnum) FROM pg_catalog.pg_attribute
+    (SELECT string_agg(format('%I', attname), ', ' ORDER BY attname) FROM pg_catalog.pg_attribute
       WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND atttypid <> 'bytea'::pg_catalog.regtype),
-    (SELECT string_agg(format(', coalesce(md5(%I), ''null'')', attname), '' ORDER BY attnum) FROM pg_catalog.pg_attribute
+    (SELECT string_agg(format(', coalesce(md5(%I), ''null'')', attname), '' ORDER BY attname) FROM pg_catalog.pg_attribute
       WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND atttypid = 'bytea'::pg_catalog.regtype),
     n.nspname, c.relname))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

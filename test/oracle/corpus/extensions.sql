@@ -1,0 +1,53 @@
+-- Extensions that PostgreSQL ships and the values of their types.
+CREATE SCHEMA extensions;
+CREATE SCHEMA contrib;
+SET search_path = contrib, extensions;
+
+CREATE EXTENSION hstore SCHEMA extensions;
+CREATE EXTENSION citext SCHEMA extensions;
+CREATE EXTENSION ltree SCHEMA extensions;
+CREATE EXTENSION pg_trgm SCHEMA extensions;
+CREATE EXTENSION btree_gist SCHEMA extensions;
+CREATE EXTENSION btree_gin SCHEMA extensions;
+CREATE EXTENSION intarray SCHEMA extensions;
+CREATE EXTENSION cube SCHEMA extensions;
+CREATE EXTENSION earthdistance SCHEMA extensions;
+CREATE EXTENSION pgcrypto SCHEMA extensions;
+CREATE EXTENSION "uuid-ossp" SCHEMA extensions;
+CREATE EXTENSION tablefunc SCHEMA extensions;
+CREATE EXTENSION fuzzystrmatch SCHEMA extensions;
+CREATE EXTENSION unaccent SCHEMA extensions;
+CREATE EXTENSION isn SCHEMA extensions;
+CREATE EXTENSION seg SCHEMA extensions;
+CREATE EXTENSION lo SCHEMA extensions;
+CREATE EXTENSION tsm_system_rows SCHEMA extensions;
+CREATE EXTENSION bloom SCHEMA extensions;
+CREATE EXTENSION dict_int SCHEMA extensions;
+CREATE EXTENSION file_fdw SCHEMA extensions;
+CREATE EXTENSION dblink SCHEMA extensions;
+
+CREATE TABLE of_types (h hstore, c citext, l ltree, lq lquery, ltq ltxtquery, cu cube, e earth, i isbn13, i2 issn, u upc, s seg, o lo, q query_int, hs hstore[], cs citext[], ls ltree[], cus cube[]);
+INSERT INTO of_types (h) VALUES (NULL);
+INSERT INTO of_types VALUES ('', '', '', '*', 'a & b', '(1,2,3),(4,5,6)', ll_to_earth(48.1, 11.5), '978-0-393-04002-9', '1436-4522', '012345678905', '1.5 .. 2.50', 0, '1&(2|3)', '{}', '{}', '{}', '{}');
+INSERT INTO of_types VALUES ('a=>NULL, "b \"c"=>"d\\", ""=>""', 'MiXeD', 'Top.Science.Astronomy', 'a.*{1,2}.!b', '!a@ | b*', '(NaN)', NULL, NULL, NULL, NULL, '<1 .. >2', 4711, '!1', ARRAY['a=>1'::hstore, NULL], ARRAY['A'::citext, 'a'],
+  ARRAY['a.b'::ltree, ''], ARRAY['(1)'::cube]);
+CREATE TABLE unique_citext (c citext PRIMARY KEY);
+INSERT INTO unique_citext VALUES ('Abc'), ('äöü');
+CREATE TABLE indexed (id int, words text, path ltree, numbers int[], at timestamptz, kind text, h hstore, EXCLUDE USING gist (id WITH =, at WITH <>));
+INSERT INTO indexed SELECT n, 'words ' || n, ('a.b' || n)::ltree, ARRAY[n, n + 1], '2026-01-01Z', chr(97 + n % 5), hstore('k', n::text) FROM generate_series(1, 200) n;
+CREATE INDEX ON indexed USING gin (words gin_trgm_ops);
+CREATE INDEX ON indexed USING gist (path);
+CREATE INDEX ON indexed USING gist (numbers gist__intbig_ops);
+CREATE INDEX ON indexed USING gin (kind, h);
+CREATE INDEX ON indexed USING bloom (id, kind) WITH (length = 80, col1 = 2);
+CREATE INDEX ON indexed USING brin (at) WITH (pages_per_range = 4);
+CREATE INDEX ON indexed USING hash (kind);
+CREATE INDEX ON indexed USING spgist (words);
+CREATE TABLE defaults (u uuid DEFAULT uuid_generate_v5('6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'x'), p text DEFAULT encode(digest('x', 'sha256'), 'hex'), n int);
+INSERT INTO defaults (n) SELECT generate_series(1, 5);
+CREATE TEXT SEARCH DICTIONARY short_numbers (TEMPLATE = extensions.intdict_template, MAXLEN = 4);
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE file_there (line text) SERVER files OPTIONS (filename '/nowhere/there.csv', format 'csv');
+GRANT EXECUTE ON FUNCTION extensions.uuid_generate_v4() TO oracle_reader;
+REVOKE EXECUTE ON FUNCTION extensions.gen_salt(text) FROM PUBLIC;
+COMMENT ON EXTENSION hstore IS 'hstore, commented on';
