@@ -59,8 +59,8 @@ class PlainTransport final : public Transport {
   }
 
  private:
-  /// The server sends 8 kB at a time; a reader that takes what there is each time spends its time, and the backend's, on switching between the two.
-  /// In a stream that has proved long, a short sleep lets the socket's buffer (208 kB by default) fill. Short answers never wait.
+  /// The server sends 8 kB at a time; a reader that takes what there is each time spends its time, and the backend's, on switching between
+  /// the two. In a stream that has proved long, a short sleep lets the socket's buffer (208 kB by default) fill. Short answers never wait.
   void gather() {
     constexpr int kShortAnswerWaits = 16;
     constexpr std::chrono::microseconds kNap{400};
