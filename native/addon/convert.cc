@@ -67,7 +67,7 @@ CopyInSegment read_copy_in_segment(const Field& field) {
   segment.codec = parse_codec(field.at("codec").text());
   segment.begin_sql = field.at("beginSql").texts();
   segment.copy_sql = field.at("copySql").text();
-  segment.commit_sql = field.at("commitSql").text();
+  segment.end_sql = field.at("endSql").texts();
   return segment;
 }
 

@@ -41,7 +41,7 @@ void load_segment(const CopyInSegment& segment, Connection& connection, Worker& 
     throw Error(code::kServerError,
                 "the server stored " + std::to_string(stored_rows) + " of " + std::to_string(segment.row_count) + " rows");
   }
-  connection.execute(segment.commit_sql);
+  for (const std::string& sql : segment.end_sql) connection.execute(sql);
   worker.counters.add_stored(segment.stored_bytes);
 }
 

@@ -63,7 +63,7 @@ struct CopyInSegment : SegmentSpec {
   Codec codec = Codec::kZstd;
   std::vector<std::string> begin_sql;
   std::string copy_sql;
-  std::string commit_sql;
+  std::vector<std::string> end_sql;
 };
 
 struct CopyInTask {

@@ -1,9 +1,9 @@
 import { DbbackupError } from '../core/errors.js';
+import { readLargeObjectFacts } from './large-objects.js';
 import type { Catalog, Column, DatabaseSettings, Relation, Sequence, ServerFacts } from './model.js';
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
   databaseQuery,
-  largeObjectCountQuery,
   relationsQuery,
   sequencesQuery,
   sequenceValuesQuery,
@@ -21,7 +21,7 @@ import { orderRefresh } from './views.js';
  * Reads the Catalog of the session's database, inside the caller's transaction and with the settings of `prelude('UTF8')`; what it sees is that
  * transaction's snapshot, except for sizes and sequences, which are those of now. Takes no locks that outlive it.
  * Cost: about fifteen round trips and one for each 200 sequences and 1000 relations; a few kB for each relation.
- * Errors: `permission_denied` for a sequence that may not be read, `relation_changed` for one dropped meanwhile, `value_unsupported` for an extension's
+ * Errors: `permission_denied` for a sequence or large object that may not be read, `relation_changed` for one dropped meanwhile, `value_unsupported` for an extension's
  * condition that cannot be sent in the database's encoding.
  */
 export const introspect = async (session: QuerySession): Promise<Catalog> => {
@@ -38,8 +38,8 @@ export const introspect = async (session: QuerySession): Promise<Catalog> => {
   const dependencies = (await session.query(viewDependenciesQuery)).rows.map((row) => [toNumber(row, 0), toNumber(row, 1)] as const);
   const { materializedViews, warnings } = orderRefresh(views, dependencies);
   const sequences = await readSequences(session);
-  const largeObjectCount = toNumber(await queryRow(session, largeObjectCountQuery), 0);
-  return { server, database, relations, sequences, materializedViews, largeObjectCount, warnings };
+  const largeObjects = await readLargeObjectFacts(session, server.blockSizeBytes);
+  return { server, database, relations, sequences, materializedViews, largeObjects, warnings };
 };
 
 const readServer = async (session: QuerySession): Promise<ServerFacts> => {

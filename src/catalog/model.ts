@@ -92,6 +92,27 @@ export interface ServerFacts {
   readonly blockSizeBytes: number;
 }
 
+/** A place in `pg_largeobject`, whose rows are ordered by both: the page of an object. */
+export interface LargeObjectKey {
+  readonly oid: number;
+  readonly page: number;
+}
+
+/** The large objects of a database as a whole: no field grows with their number. */
+export interface LargeObjectFacts {
+  readonly objectCount: number;
+  /** Bytes of `pg_largeobject`'s main fork. */
+  readonly contentBytes: number;
+  /** Bytes of a page: a quarter of the server's block. */
+  readonly pageSizeBytes: number;
+  /** Whether this role may read `pg_largeobject`; else contents are read through the functions for large objects. */
+  readonly canReadPages: boolean;
+  /** Ascending, at most some hundred: they part the pages into shares of about equal size. Empty where there is little to part or pages cannot be read. */
+  readonly pageBoundaries: readonly LargeObjectKey[];
+  /** OIDs, ascending, at most some hundred: they part the objects into shares of about equal number. Empty where there are few. */
+  readonly oidBoundaries: readonly number[];
+}
+
 export interface Catalog {
   readonly server: ServerFacts;
   readonly database: DatabaseSettings;
@@ -100,7 +121,8 @@ export interface Catalog {
   readonly sequences: readonly Sequence[];
   /** Populated ones, in an order in which they can be refreshed; those that read an unpopulated one cannot and are left out with a warning. */
   readonly materializedViews: readonly MaterializedView[];
-  readonly largeObjectCount: number;
+  /** Null where there are none. */
+  readonly largeObjects: LargeObjectFacts | null;
   /** What the user should know about parts of the database that will not be saved as they are. */
   readonly warnings: readonly string[];
 }

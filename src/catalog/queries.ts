@@ -84,8 +84,6 @@ FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid JOIN
 WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
   AND c.relkind IN ('v', 'm') AND r.ev_class <> d.refobjid AND r.ev_class >= 16384 AND c.oid >= 16384 ORDER BY 1, 2`;
 
-export const largeObjectCountQuery = 'SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata';
-
 /**
  * Relations and sequences that this role cannot read in full: quoted name, quoted schema, quoted role, whether a sequence, and the reason: `schema` (no
  * USAGE), `select` (no SELECT on the whole relation, which LOCK TABLE needs), `rows` (row security would hide rows); and whether the server has the role

@@ -10,7 +10,7 @@ import { throwIfCancelled } from '../core/abort.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestArchive } from '../manifest/schema.js';
 import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
-import { largeObjectsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
+import { nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { toStorageError } from '../storage/storage-error.js';
 
@@ -32,25 +32,14 @@ export interface ArchiveTarget {
 /** Writes an archive to the given absolute path; gives warnings. */
 export type DumpToPath = (outPath: string) => Promise<readonly string[]>;
 
-/** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
-export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
-  storeArchive(target, schemaPath(target.database), dump, [new CompressStream({ compressionLevel, checksumFlag: true })]);
-
-/** The large objects' archive, as pg_dump writes it. */
-export const storeLargeObjects = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
-  storeArchive(target, largeObjectsPath(target.database), dump, []);
-
 export interface StoredArchive {
   readonly archive: ManifestArchive;
   readonly warnings: readonly string[];
 }
 
-const storeArchive = async (
-  target: ArchiveTarget,
-  path: string,
-  dump: DumpToPath,
-  filters: readonly Transform[],
-): Promise<StoredArchive> => {
+/** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
+export const storeSchema = async (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> => {
+  const path = schemaPath(target.database);
   const folder = await target.storage.createFolder(nameInBackup(target.id, dirname(path)));
   const dumpPath = join(folder, `pg_dump${temporarySuffix}`);
   try {
@@ -59,7 +48,7 @@ const storeArchive = async (
     const warnings = await dump(dumpPath);
     const { sizeBytes, sha256 } = await publishStream(
       createReadStream(dumpPath),
-      filters,
+      new CompressStream({ compressionLevel, checksumFlag: true }),
       await target.storage.localPath(nameInBackup(target.id, path)),
       target.signal,
     );
@@ -71,7 +60,7 @@ const storeArchive = async (
 
 const publishStream = async (
   source: Readable,
-  filters: readonly Transform[],
+  filter: Transform,
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
@@ -86,7 +75,7 @@ const publishStream = async (
   });
   const temporaryPath = `${path}${temporarySuffix}`;
   try {
-    await pipeline([source, ...filters, meter, createWriteStream(temporaryPath, newFile)], signal === undefined ? {} : { signal });
+    await pipeline([source, filter, meter, createWriteStream(temporaryPath, newFile)], signal === undefined ? {} : { signal });
     const file = await open(temporaryPath);
     try {
       await file.sync();

@@ -1,7 +1,7 @@
 import type { Catalog, Relation } from '../catalog/model.js';
 import { DbbackupError } from '../core/errors.js';
 import type { Session } from '../native/session.js';
-import type { BackupPlan, Chunk, RelationPlan } from '../planner/plan.js';
+import { type BackupPlan, isRelationChunk, type RelationChunk, type RelationPlan } from '../planner/plan.js';
 
 /**
  * An error about a row that COPY cannot send, with the row's place: the largest of its chunk. Other errors are returned as they are.
@@ -14,7 +14,7 @@ export const nameLargestRow = async (
   error: DbbackupError,
 ): Promise<DbbackupError> => {
   if (error.code !== 'row_too_large') return error;
-  const chunk = plan.tasks.flatMap(({ chunks }) => chunks).find(({ name }) => name === error.details.object);
+  const chunk = plan.tasks.flatMap(({ chunks }) => chunks.filter(isRelationChunk)).find(({ name }) => name === error.details.object);
   const planned = plan.relations[chunk?.relation ?? -1];
   const relation = catalog.relations.find(({ oid }) => oid === planned?.oid);
   if (chunk === undefined || planned === undefined || relation === undefined || relation.columns.length === 0) return error;
@@ -27,7 +27,7 @@ export const nameLargestRow = async (
   });
 };
 
-const largestRowSql = (relation: Relation, { format }: RelationPlan, { beginBlock, endBlock }: Chunk): string => {
+const largestRowSql = (relation: Relation, { format }: RelationPlan, { beginBlock, endBlock }: RelationChunk): string => {
   const sizes = relation.columns.map(({ quotedName, type }) => {
     // Text is hex: two digits a byte.
     if (type.qualifiedName === 'pg_catalog.bytea')

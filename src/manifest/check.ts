@@ -1,22 +1,32 @@
 import { DbbackupError } from '../core/errors.js';
 import { sumDigests } from './digest.js';
-import type { Manifest, ManifestDatabase, ManifestFile, ManifestRelation, ManifestSegment } from './schema.js';
+import type {
+  Manifest,
+  ManifestDatabase,
+  ManifestFile,
+  ManifestLargeObjects,
+  ManifestRelation,
+  ManifestSegment,
+  ManifestStream,
+} from './schema.js';
 
 /**
- * Proves that what the manifest says fits together: each segment lies in its file and overlaps no other, the segments add up to their relation and the
- * relations to the totals. Writers check before they publish, readers before they believe. Throws `manifest_damaged`.
+ * Proves that what the manifest says fits together: each segment lies in its file and overlaps no other, the segments add up to their relation or stream
+ * of large objects, and these to the totals. Writers check before they publish, readers before they believe. Throws `manifest_damaged`.
  * Cost: about 100 bytes a segment while it runs.
  */
 export const checkManifest = (manifest: Manifest): void => {
   const relations = manifest.databases.flatMap((database) => database.relations);
+  const streams = manifest.databases.flatMap(({ largeObjects }) => (largeObjects === null ? [] : toStreams(largeObjects)));
+  const parts = [...relations.map((relation) => ({ ...relation, title: toTitle(relation) })), ...streams];
   checkFiles(manifest);
   for (const database of manifest.databases) checkDatabase(database);
-  for (const relation of relations) checkRelation(relation, manifest.files);
-  checkRanges(relations, manifest.files);
+  for (const part of parts) checkParts(part, manifest.files);
+  checkRanges(parts, manifest.files);
   expectEqual('totals', 'relationCount', manifest.totals.relationCount, relations.length);
   expectEqual('totals', 'fileCount', manifest.totals.fileCount, manifest.files.length);
   for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const)
-    expectEqual('totals', field, manifest.totals[field], sumOf(relations, field));
+    expectEqual('totals', field, manifest.totals[field], sumOf(parts, field));
 };
 
 const checksumLengths = { 'xxh3-128': 32, sha256: 64 } as const;
@@ -45,10 +55,20 @@ const checkDatabase = (database: ManifestDatabase): void => {
   for (const relation of database.relations) {
     if (!snapshots.has(relation.snapshot)) throw damaged(`${toTitle(relation)} names snapshot ${relation.snapshot}, which is not listed`);
   }
+  const { largeObjects } = database;
+  // Both were read under the same snapshot.
+  if (largeObjects !== null) expectEqual('large objects', 'objectCount', largeObjects.objectCount, largeObjects.metadata.rowCount);
 };
 
-const checkRelation = (relation: ManifestRelation, files: readonly ManifestFile[]): void => {
-  const title = toTitle(relation);
+/** A relation, or a stream of large objects: rows in segments. */
+type Parts = ManifestStream & { readonly title: string };
+
+const toStreams = ({ content, metadata }: ManifestLargeObjects): readonly Parts[] => [
+  { ...content, title: 'large objects' },
+  { ...metadata, title: 'large objects (metadata)' },
+];
+
+const checkParts = ({ title, ...relation }: Parts, files: readonly ManifestFile[]): void => {
   for (const segment of relation.segments) {
     const file = files[segment.file];
     if (file === undefined) throw damaged(`${title} names data file ${segment.file} of ${files.length}`);
@@ -61,7 +81,7 @@ const checkRelation = (relation: ManifestRelation, files: readonly ManifestFile[
   expectEqual(title, 'digest', relation.digest, sumDigests(relation.segments.map((segment) => segment.digest)));
 };
 
-const checkRanges = (relations: readonly ManifestRelation[], files: readonly ManifestFile[]): void => {
+const checkRanges = (relations: readonly Parts[], files: readonly ManifestFile[]): void => {
   const byFile = new Map<number, ManifestSegment[]>();
   for (const segment of relations.flatMap((relation) => relation.segments)) {
     const segments = byFile.get(segment.file);

@@ -51,6 +51,16 @@ export const relationSchema = z.object({
   segments: z.array(segmentSchema),
 });
 
+const streamSchema = z.object({ rowCount: count, rawBytes: count, storedBytes: count, digest, segments: z.array(segmentSchema) });
+
+export const largeObjectsSchema = z.object({
+  objectCount: positive,
+  pageSizeBytes: z.int().min(128).max(1024 * 1024).meta({ description: 'what pageno counts: a quarter of the server’s block' }),
+  readMethod: z.enum(['pages', 'functions']),
+  content: streamSchema.meta({ description: 'rows of pg_largeobject, in binary' }),
+  metadata: streamSchema.meta({ description: 'a row for each object, in text' }),
+});
+
 export const archiveSchema = z.object({ path, sizeBytes: count, sha256, pgDumpVersion: text });
 
 export const snapshotSchema = z.object({ number: count, id: text, lsn, takenAt: time });
@@ -68,7 +78,7 @@ export const databaseSchema = z.object({
   owner: name,
   snapshots: z.array(snapshotSchema),
   schema: archiveSchema,
-  largeObjects: archiveSchema.nullable(),
+  largeObjects: largeObjectsSchema.nullable(),
   relations: z.array(relationSchema),
   sequences: z.array(sequenceSchema),
   materializedViews: z.array(z.object({ schema: name, name })),
@@ -119,6 +129,9 @@ export type Manifest = DeepReadonly<z.infer<typeof manifestSchema>>;
 export type ManifestDatabase = Manifest['databases'][number];
 export type ManifestRelation = ManifestDatabase['relations'][number];
 export type ManifestSegment = ManifestRelation['segments'][number];
+export type ManifestLargeObjects = NonNullable<ManifestDatabase['largeObjects']>;
+/** One of its two streams. */
+export type ManifestStream = ManifestLargeObjects['content'];
 export type ManifestSequence = ManifestDatabase['sequences'][number];
 export type ManifestSnapshot = ManifestDatabase['snapshots'][number];
 export type ManifestArchive = ManifestDatabase['schema'];

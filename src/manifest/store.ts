@@ -35,9 +35,7 @@ export const readManifest = async (storage: Storage, id: string): Promise<Manife
  * Throws `data_damaged` for the first one that is not, `path_unsafe` for one behind a link. Cost: one stat a file.
  */
 export const checkFilesPresent = async (storage: Storage, manifest: Manifest): Promise<void> => {
-  const archives = manifest.databases.flatMap((database) =>
-    database.largeObjects === null ? [database.schema] : [database.schema, database.largeObjects],
-  );
+  const archives = manifest.databases.map(({ schema }) => schema);
   for (const { path, sizeBytes } of [...archives, ...manifest.files]) {
     const stat = await storage.stat(nameInBackup(manifest.id, checkPath(path)));
     if (stat === null) throw new DbbackupError('data_damaged', `${path} is missing`, { details: { object: path, path } });

@@ -72,10 +72,10 @@ export interface CopyInSegment extends SegmentSpec {
   /** Absolute path of the data file. */
   readonly path: string;
   readonly codec: CodecName;
-  /** Run before the COPY, usually `BEGIN`, and after the rows and their digest proved right, usually `COMMIT`. */
+  /** Statements run one by one before the COPY, the first usually `BEGIN`, and after the rows and their digest proved right, usually `COMMIT` alone. */
   readonly beginSql: readonly string[];
   readonly copySql: string;
-  readonly commitSql: string;
+  readonly endSql: readonly string[];
 }
 
 /** Loads segments one after the other, each in its own transaction. A segment whose digest differs is rolled back: `data_damaged`. */

@@ -2,8 +2,18 @@ import type { Catalog, Relation, ServerFacts } from '../catalog/model.js';
 import { displayName } from '../catalog/names.js';
 import { countBlocks, countRanges, splitBlocks } from './chunking.js';
 import { chooseFormat } from './format-choice.js';
+import { estimateLargeObjects, planLargeObjects } from './large-objects.js';
 import { largestFirst, pack } from './order.js';
-import type { BackupPlan, BackupPlanOptions, Chunk, PlannedTask, RelationPlan, SkippedRelation } from './plan.js';
+import {
+  type BackupPlan,
+  type BackupPlanOptions,
+  type Chunk,
+  isRelationChunk,
+  type PlannedTask,
+  type RelationChunk,
+  type RelationPlan,
+  type SkippedRelation,
+} from './plan.js';
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
@@ -20,7 +30,8 @@ const packCount = 500;
 const minRelationBytes = kibibyte;
 
 /**
- * Which rows are read by which task: ranges of blocks for large heap tables, whole relations else, small ones packed together, largest task first.
+ * Which rows are read by which task: ranges of blocks for large heap tables, whole relations else, ranges of keys for large objects, what is small packed together,
+ * largest task first.
  * Sizes are heap and TOAST as the Catalog has them: estimates of raw bytes, good enough to order and cut by. Pure and deterministic.
  */
 export const planBackup = (catalog: Catalog, options: BackupPlanOptions): BackupPlan => {
@@ -33,7 +44,7 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
       skipped.push({ oid, schema, name, reason: 'unlogged tables have no rows on a standby' });
     else sources.push(relation);
   }
-  const estimatedRawBytes = sum(sources.map(estimateBytes));
+  const estimatedRawBytes = sum(sources.map(estimateBytes)) + estimateLargeObjects(catalog.largeObjects);
   const targetBytes = chooseTarget(estimatedRawBytes, options);
   const readings = sources.map((relation, index) => planReading(relation, index, catalog.server, targetBytes));
   const relations = sources.map((relation, index): RelationPlan => {
@@ -59,7 +70,7 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
     relations,
     skipped,
     tasks: planTasks(
-      readings.flatMap(({ chunks }) => chunks),
+      [...readings.flatMap(({ chunks }) => chunks), ...planLargeObjects(catalog.largeObjects, targetBytes)],
       relations,
       options.jobs,
     ),
@@ -73,7 +84,7 @@ const chooseTarget = (totalBytes: number, { jobs, chunkSizeBytes }: BackupPlanOp
   Math.max(1, Math.min(chunkSizeBytes, Math.max(minTargetBytes, Math.ceil(totalBytes / (jobs * chunksPerJob)))));
 
 interface Reading {
-  readonly chunks: readonly Chunk[];
+  readonly chunks: readonly RelationChunk[];
   readonly reason: string;
 }
 
@@ -92,7 +103,7 @@ const planReading = (relation: Relation, index: number, server: ServerFacts, tar
   const blockCount = countBlocks(relation.heapBytes, server.blockSizeBytes);
   const rangeCount = countRanges(blockCount, estimatedRawBytes, targetBytes);
   if (rangeCount === 1) return whole('all rows are in one block');
-  const chunks = splitBlocks(blockCount, rangeCount).map(({ begin, end }, number): Chunk => {
+  const chunks = splitBlocks(blockCount, rangeCount).map(({ begin, end }, number): RelationChunk => {
     const share = ((end ?? blockCount) - begin) / blockCount;
     const blocks = end === null ? `ctid blocks from ${begin}` : `ctid blocks ${begin} to ${end - 1}`;
     const chunkName = `${name} chunk ${number + 1}/${rangeCount} (${blocks})`;
@@ -101,9 +112,11 @@ const planReading = (relation: Relation, index: number, server: ServerFacts, tar
   return { chunks, reason: `larger than a chunk: ${rangeCount} ranges of ${blockCount} blocks` };
 };
 
-/** One task for each chunk, except that small whole relations share; numbered in order of execution. */
+/** One task for each chunk, except that small whole relations and streams share; numbered in order of execution. */
 const planTasks = (chunks: readonly Chunk[], relations: readonly RelationPlan[], jobs: number): readonly PlannedTask[] => {
-  const isSmall = (chunk: Chunk): boolean => chunk.estimatedRawBytes <= smallBytes && relations[chunk.relation]?.chunkCount === 1;
+  const isWhole = (chunk: Chunk): boolean =>
+    isRelationChunk(chunk) ? relations[chunk.relation]?.chunkCount === 1 : chunk.begin === null && chunk.end === null;
+  const isSmall = (chunk: Chunk): boolean => chunk.estimatedRawBytes <= smallBytes && isWhole(chunk);
   const small = largestFirst(chunks.filter(isSmall));
   // Twice as many groups as jobs at least, of 1 MiB or 16 relations at least: less is not worth a task of its own.
   const maxBytes = Math.min(packBytes, Math.max(mebibyte, Math.ceil(sum(small.map((chunk) => chunk.estimatedRawBytes)) / (jobs * 2))));

@@ -2,7 +2,7 @@ import type { Relation } from '../catalog/model.js';
 import { toClientEncoding, toLiteral } from '../catalog/names.js';
 import { DbbackupError } from '../core/errors.js';
 import type { RowFormat } from '../core/results.js';
-import type { Chunk } from './plan.js';
+import type { RelationChunk } from './plan.js';
 
 /** SQL that reads one chunk, for a worker session whose `client_encoding` is the database's. */
 export interface CopyOutStatements {
@@ -19,7 +19,7 @@ export interface CopyOutStatements {
 export const toCopyOut = (
   relation: Relation,
   format: RowFormat,
-  chunk: Pick<Chunk, 'beginBlock' | 'endBlock'>,
+  chunk: Pick<RelationChunk, 'beginBlock' | 'endBlock'>,
   encoding: string,
 ): CopyOutStatements => {
   const table = toClientEncoding(relation.quotedName, encoding);
@@ -43,7 +43,7 @@ const toSource = (table: string, columns: string, range: string, condition: stri
 /** An empty list is a syntax error; without one COPY takes all columns that are not generated, which is none. */
 const withColumns = (table: string, columns: string): string => (columns === '' ? table : `${table} (${columns})`);
 
-const rangeOf = ({ beginBlock, endBlock }: Pick<Chunk, 'beginBlock' | 'endBlock'>): string => {
+const rangeOf = ({ beginBlock, endBlock }: Pick<RelationChunk, 'beginBlock' | 'endBlock'>): string => {
   const bounds = [
     beginBlock === null ? '' : `ctid >= '(${beginBlock},0)'::pg_catalog.tid`,
     endBlock === null ? '' : `ctid < '(${endBlock},0)'::pg_catalog.tid`,

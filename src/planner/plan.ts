@@ -1,3 +1,4 @@
+import type { LargeObjectKey } from '../catalog/model.js';
 import type { RowFormat } from '../core/results.js';
 
 /** How one relation is read, and why. Column order is COPY's. */
@@ -17,7 +18,7 @@ export interface RelationPlan {
 }
 
 /** A contiguous range of blocks of one relation; `endBlock: null` is open-ended, both null is the whole relation. */
-export interface Chunk {
+export interface RelationChunk {
   /** Index into `Plan.relations`. */
   readonly relation: number;
   readonly beginBlock: number | null;
@@ -26,6 +27,23 @@ export interface Chunk {
   /** `public.orders`, or `public.orders chunk 3/17 (ctid blocks 100 to 199)`. */
   readonly name: string;
 }
+
+/** The two streams that large objects are saved as: the rows of `pg_largeobject`, and owner, grants, comment and labels of each object. */
+export type LargeObjectStream = 'content' | 'metadata';
+
+/** A contiguous range of keys of a stream of large objects, `end` not included; null is open-ended. Chunks of metadata begin and end at page 0. */
+export interface LargeObjectChunk {
+  readonly stream: LargeObjectStream;
+  readonly begin: LargeObjectKey | null;
+  readonly end: LargeObjectKey | null;
+  readonly estimatedRawBytes: number;
+  /** `large objects`, or `large objects chunk 3/8 (OIDs 16400 to 20399)`. */
+  readonly name: string;
+}
+
+export type Chunk = RelationChunk | LargeObjectChunk;
+
+export const isRelationChunk = (chunk: Chunk): chunk is RelationChunk => 'relation' in chunk;
 
 /** One unit of work for one worker: one chunk of a large relation, or several small relations packed together. */
 export interface PlannedTask {
@@ -45,7 +63,7 @@ export interface SkippedRelation {
 
 /** Ordered, immutable, JSON-serialisable; the same Catalog and options give the same Plan. */
 export interface BackupPlan {
-  /** The Catalog's relations that have rows of their own, in its order: no partitioned tables. Chunks refer to them by index, each at least once. */
+  /** The Catalog's relations that have rows of their own, in its order: no partitioned tables. Chunks of rows refer to them by index, each at least once. */
   readonly relations: readonly RelationPlan[];
   /** Empty but on a standby, which cannot read unlogged tables. */
   readonly skipped: readonly SkippedRelation[];

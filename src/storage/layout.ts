@@ -87,6 +87,5 @@ const extensions: Readonly<Record<CodecName, string>> = { zstd: '.zst', lz4: '.l
 
 export const dataExtension = (codec: CodecName): string => extensions[codec];
 
-/** Path of a database's schema archive and of its large objects' archive. `number` counts the databases of a backup from 1. */
+/** Path of a database's schema archive. `number` counts the databases of a backup from 1. */
 export const schemaPath = (number: number): string => `schema/${String(number).padStart(4, '0')}.dump.zst`;
-export const largeObjectsPath = (number: number): string => `large-objects/${String(number).padStart(4, '0')}.dump`;

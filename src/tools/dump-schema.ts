@@ -24,23 +24,12 @@ const defaultLockTimeoutMs = 30_000;
  * Writes the database's definitions, without rows, as an uncompressed archive in pg_dump's custom format. Resolves with pg_dump's warnings.
  * Errors: `lock_not_available`, `permission_denied`, `tool_failed`, `cancelled` and others a tool's words mean.
  */
-export const dumpSchema = (options: DumpOptions): Promise<readonly string[]> => dump(options, 'the schema', ['--schema-only']);
-
-/**
- * Writes all large objects with their owners, privileges and comments, and nothing else, as an archive in pg_dump's custom format. Memory of pg_dump grows by about
- * 1 kB for each object. Resolves with pg_dump's warnings. Errors: as `dumpSchema`.
- */
-export const dumpLargeObjects = (options: DumpOptions): Promise<readonly string[]> =>
-  // Data only and no table leaves large objects (and their metadata, which pg_dump counts as data); the pattern excludes sequences and materialised views, too.
-  // The long form of -b has changed its name in 16.
-  dump(options, 'large objects', ['--data-only', '-b', '--exclude-table=*.*']);
-
-const dump = async (options: DumpOptions, what: string, selection: readonly string[]): Promise<readonly string[]> => {
+export const dumpSchema = (options: DumpOptions): Promise<readonly string[]> => {
   const { pgDump, connection, snapshot, outPath } = options;
   const args = [
     '--format=custom',
     '--compress=0',
-    ...selection,
+    '--schema-only',
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${options.lockTimeoutMs ?? defaultLockTimeoutMs}`,
     '--no-sync',
@@ -48,6 +37,6 @@ const dump = async (options: DumpOptions, what: string, selection: readonly stri
     `--file=${outPath}`,
     `--dbname=${toConnectionString(connection)}`,
   ];
-  const { warnings } = await runTool({ tool: pgDump, args, connection, object: `${what} of ${connection.info.database}` }, options);
+  const { warnings } = await runTool({ tool: pgDump, args, connection, object: `the schema of ${connection.info.database}` }, options);
   return warnings;
 };

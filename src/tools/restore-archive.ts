@@ -22,9 +22,9 @@ export interface RestoreArchiveOptions extends ToolOptions {
   readonly arePrivilegesDropped?: boolean;
 }
 
-/** Part of an archive: entries by list (null: all), within a section (null: any). */
+/** Part of an archive: entries by list (null: all), within a section. */
 export interface ArchivePart {
-  readonly section: 'pre-data' | 'data' | 'post-data' | null;
+  readonly section: 'pre-data' | 'data' | 'post-data';
   readonly entries: readonly ArchiveEntry[] | null;
   /** Connections of pg_restore; ignored, as 1, when the pg_restore is newer than the target. */
   readonly jobs: number;
@@ -70,10 +70,6 @@ export const restorePostData = (
     listPath: part.listPath,
   });
 
-/** An archive as a whole: large objects. */
-export const restoreWhole = (options: RestoreArchiveOptions, what: string): Promise<readonly string[]> =>
-  restorePart(options, { section: null, entries: null, jobs: 1, what, listPath: null });
-
 /** Restores part of an archive and stops at the first error. A pg_restore newer than the target writes SQL for psql, less the settings the target does not know. */
 export const restorePart = async (options: RestoreArchiveOptions, part: ArchivePart): Promise<readonly string[]> => {
   const { entries, listPath } = part;
@@ -96,7 +92,7 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
   const { pgRestore, psql, connection, archivePath, targetMajor } = options;
   const object = `${what} of ${connection.info.database}`;
   const selection = [
-    ...(section === null ? [] : [`--section=${section}`]),
+    `--section=${section}`,
     ...(entries === null || listPath === null ? [] : [`--use-list=${listPath}`]),
     ...(options.isOwnerDropped === true ? ['--no-owner'] : []),
     ...(options.arePrivilegesDropped === true ? ['--no-privileges'] : []),

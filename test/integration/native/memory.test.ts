@@ -42,7 +42,7 @@ describe('memory', () => {
             kind: 'copyIn', taskId: 2, session: ${JSON.stringify({ key: 'write', connection, setupSql: [] })},
             segments: segments.map(({ source, file, ...segment }) => ({
               name: 'huge', ...segment, format: 'text', path: sink.directory + '/' + files[file].path, codec: sink.codec,
-              beginSql: ['BEGIN'], copySql: 'COPY loaded FROM STDIN', commitSql: 'COMMIT',
+              beginSql: ['BEGIN'], copySql: 'COPY loaded FROM STDIN', endSql: ['COMMIT'],
             })),
           });
           await engine.close();

@@ -103,7 +103,7 @@ export const copyInTask = (
       codec: sink.codec,
       beginSql: ['BEGIN'],
       copySql: `COPY ${table} FROM STDIN ${formatClause(format)}`,
-      commitSql: 'COMMIT',
+      endSql: ['COMMIT'],
     })),
   ),
 });

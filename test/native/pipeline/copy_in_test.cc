@@ -49,7 +49,7 @@ class CopyInTest : public testing::TestWithParam<Codec> {
     segment.format = data.format;
     segment.begin_sql = {"BEGIN", "TRUNCATE"};
     segment.copy_sql = "COPY " + name;
-    segment.commit_sql = "COMMIT";
+    segment.end_sql = {"COMMIT"};
     return segment;
   }
   CopyInTask task_of(const CopyServer& server, std::vector<CopyInSegment> segments) const {

@@ -263,7 +263,7 @@ class ServerTest : public testing::Test {
     segment.path = check.path;
     segment.begin_sql = {"BEGIN", "TRUNCATE " + schema_ + ".target"};
     segment.copy_sql = "COPY " + schema_ + ".target FROM STDIN" + options;
-    segment.commit_sql = "COMMIT";
+    segment.end_sql = {"COMMIT"};
     in.segments.push_back(segment);
     const Outcome loaded = get(submit(scheduler, 3, in));
     ASSERT_FALSE(loaded.error) << loaded.error->message();

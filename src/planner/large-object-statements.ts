@@ -1,0 +1,88 @@
+import type { LargeObjectFacts } from '../catalog/model.js';
+import type { CopyOutStatements } from './copy-statements.js';
+import type { LargeObjectChunk } from './plan.js';
+
+/**
+ * How contents are read: the rows of `pg_largeobject` as they are, or, where the role may not read that, the same rows made with the functions for large objects. Those do
+ * not tell holes from zeros, and their pages are up to 1 MiB long.
+ */
+export type LargeObjectReadMethod = 'pages' | 'functions';
+
+export const toReadMethod = ({ canReadPages }: Pick<LargeObjectFacts, 'canReadPages'>): LargeObjectReadMethod =>
+  canReadPages ? 'pages' : 'functions';
+
+/** COPY's format of both streams (`docs/format.md` section 3.1). */
+export const largeObjectFormats = { content: 'binary', metadata: 'text' } as const;
+
+/**
+ * What a session that reads ranges of pages adds to its set-up, within its transaction: the planner knows nothing of `pg_largeobject`, which nobody analyses, and
+ * would read all of it for each range, or sort a range on disk although the index has it in order.
+ */
+export const rangeReadingSql: readonly string[] = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort'].map(
+  (name) => `SET LOCAL ${name} TO off`,
+);
+
+/**
+ * Statements for one chunk. There is no lock and no check as tables have them: `pg_largeobject` and `pg_largeobject_metadata` are catalogs, which no DDL changes, and
+ * ranges are of keys, which stay where they are when VACUUM FULL rewrites the file. The snapshot alone says which rows are read: an object unlinked since is still
+ * there, one created since is not.
+ */
+export const toLargeObjectCopyOut = (
+  chunk: LargeObjectChunk,
+  { pageSizeBytes }: Pick<LargeObjectFacts, 'pageSizeBytes'>,
+  readMethod: LargeObjectReadMethod,
+): Pick<CopyOutStatements, 'copySql'> & { readonly lockSql: null; readonly checkSql: null; readonly checkExpected: null } => {
+  const format = largeObjectFormats[chunk.stream];
+  const query = chunk.stream === 'metadata' ? metadataQuery(chunk) : contentQueries[readMethod](chunk, pageSizeBytes);
+  return { lockSql: null, checkSql: null, checkExpected: null, copySql: `COPY (${query}) TO STDOUT (FORMAT ${format})` };
+};
+
+type Range = Pick<LargeObjectChunk, 'begin' | 'end'>;
+
+const where = (conditions: readonly (string | null)[]): string => {
+  const given = conditions.filter((condition) => condition !== null);
+  return given.length === 0 ? '' : ` WHERE ${given.join(' AND ')}`;
+};
+
+/** Chunks of objects begin and end at page 0. */
+const oidRange = ({ begin, end }: Range): string =>
+  where([begin === null ? null : `m.oid >= ${begin.oid}`, end === null ? null : `m.oid < ${end.oid}`]);
+
+/** Owner, grants in the order they were made as [grantor, grantee or null for PUBLIC, privilege, may grant it on], comment, labels as [provider, label]. */
+const metadataQuery = (range: Range): string => `SELECT m.oid, pg_catalog.pg_get_userbyid(m.lomowner),
+  CASE WHEN m.lomacl IS NOT NULL THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(pg_catalog.pg_get_userbyid(a.grantor),
+    CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable) ORDER BY a.place), '[]')
+    FROM pg_catalog.aclexplode(m.lomacl) WITH ORDINALITY a(grantor, grantee, privilege_type, is_grantable, place)) END,
+  (SELECT d.description FROM pg_catalog.pg_description d
+    WHERE d.objoid = m.oid AND d.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass AND d.objsubid = 0),
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(l.provider, l.label) ORDER BY l.provider COLLATE "C") FROM pg_catalog.pg_seclabel l
+    WHERE l.objoid = m.oid AND l.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass AND l.objsubid = 0)
+FROM pg_catalog.pg_largeobject_metadata m${oidRange(range)} ORDER BY m.oid`;
+
+const pageRange = ({ begin, end }: Range): string =>
+  where([
+    begin === null ? null : `(p.loid, p.pageno) >= (${begin.oid}::pg_catalog.oid, ${begin.page})`,
+    end === null ? null : `(p.loid, p.pageno) < (${end.oid}::pg_catalog.oid, ${end.page})`,
+  ]);
+
+const pagesQuery = (range: Range): string =>
+  `SELECT p.loid, p.pageno, p.data FROM pg_catalog.pg_largeobject p${pageRange(range)} ORDER BY p.loid, p.pageno`;
+
+const pieceBytes = 1024 * 1024;
+/** INV_READ of PostgreSQL's `libpq-fs.h`, and SEEK_END. */
+const readMode = 262144;
+const seekEnd = 2;
+
+/** Each step needs the one before, and OFFSET 0 keeps it one: open, size, close, then the pieces. A descriptor left open would last until the transaction's end. */
+const functionsQuery = (range: Range, pageSizeBytes: number): string => `SELECT o.oid, (piece.place / ${pageSizeBytes})::pg_catalog.int4,
+  pg_catalog.lo_get(o.oid, piece.place, ${pieceBytes})
+FROM (SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m${oidRange(range)} ORDER BY m.oid) o
+CROSS JOIN LATERAL (SELECT pg_catalog.lo_open(o.oid, ${readMode}) AS descriptor OFFSET 0) opened
+CROSS JOIN LATERAL (SELECT pg_catalog.lo_lseek64(opened.descriptor, 0, ${seekEnd}) AS size OFFSET 0) sought
+CROSS JOIN LATERAL (SELECT sought.size + 0 * pg_catalog.lo_close(opened.descriptor) AS size OFFSET 0) closed
+CROSS JOIN LATERAL pg_catalog.generate_series(0::bigint, closed.size - 1, ${pieceBytes}) piece(place)`;
+
+const contentQueries: Readonly<Record<LargeObjectReadMethod, (range: Range, pageSizeBytes: number) => string>> = {
+  pages: pagesQuery,
+  functions: functionsQuery,
+};
