@@ -8,14 +8,14 @@ import type { CopyOutTask, FileSinkSpec, SessionSpec } from '../native/engine.js
 import { processHost } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
-import { toCopyOut } from '../planner/copy-statements.js';
 import type { BackupPlan } from '../planner/plan.js';
 import type { QueuedTask } from '../planner/queue.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { dumpLargeObjects, dumpSchema } from '../tools/dump-schema.js';
+import { dumpSchema } from '../tools/dump-schema.js';
 import { type Tool, toToolConnection } from '../tools/tool.js';
-import { storeLargeObjects, storeSchema } from './archives.js';
+import { storeSchema } from './archives.js';
 import { toConnectionSpec } from './connect.js';
+import { createSources, toReadingSession } from './copy-sources.js';
 import { nameLargestRow } from './largest-row.js';
 import type { BackupOptions } from './options.js';
 import { toSameServer } from './sessions.js';
@@ -68,14 +68,14 @@ export class DatabaseBackup {
     return this.facts.plan;
   }
 
-  /** Stores the archives and plans the reading of rows. */
+  /** Stores the schema and plans the reading of rows. */
   async prepare(): Promise<void> {
     const { id, options, settings, record, warn } = this.#run;
     const { number, session, overrides } = this.#parts;
     const { catalog, snapshot, lsn, takenAt } = this.#parts.held;
     record({ type: 'snapshot.taken', snapshot, lsn, relationCount: catalog.relations.length });
     warn(catalog.warnings);
-    const { schema, largeObjects } = await this.#storeArchives();
+    const schema = await this.#storeSchema();
 
     const plan = planBackup(catalog, settings);
     warn(plan.skipped.map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`));
@@ -96,24 +96,18 @@ export class DatabaseBackup {
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
     };
-    this.#facts = { number, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema, largeObjects };
+    this.#facts = { number, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
   }
 
-  async #storeArchives(): Promise<Pick<DatabaseFacts, 'schema' | 'largeObjects'>> {
+  async #storeSchema(): Promise<ManifestArchive> {
     const { id, pgDump, storage, signal, record, warn } = this.#run;
     const { number, session, held } = this.#parts;
     const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
     const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal };
-    const schema = await storeSchema(target, (outPath) => dumpSchema({ ...dump, outPath }));
-    warn(schema.warnings);
-    record({ type: 'schema.dumped', path: schema.archive.path, sizeBytes: schema.archive.sizeBytes, sha256: schema.archive.sha256 });
-    let largeObjects: ManifestArchive | null = null;
-    if (held.catalog.largeObjectCount > 0) {
-      const stored = await storeLargeObjects(target, (outPath) => dumpLargeObjects({ ...dump, outPath }));
-      warn(stored.warnings);
-      largeObjects = stored.archive;
-    }
-    return { schema: schema.archive, largeObjects };
+    const { archive, warnings } = await storeSchema(target, (outPath) => dumpSchema({ ...dump, outPath }));
+    warn(warnings);
+    record({ type: 'schema.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
+    return archive;
   }
 
   /** What turns a planned task of this database into one for the engine. */
@@ -121,19 +115,12 @@ export class DatabaseBackup {
     const { catalog, plan } = this.facts;
     const worker = this.#worker;
     if (worker === null) throw new DbbackupError('internal', `database ${this.number} is not prepared`);
-    const { encoding } = catalog.database;
-    const relations = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+    const toSource = createSources(catalog, plan);
     return ({ taskId, chunks }) => ({
       kind: 'copyOut',
       taskId,
-      session: worker,
-      sources: chunks.map((chunk) => {
-        const planned = plan.relations[chunk.relation];
-        const relation = relations.get(planned?.oid ?? -1);
-        if (planned === undefined || relation === undefined)
-          throw new DbbackupError('internal', `the plan reads relation ${chunk.relation}, which the catalog does not hold`);
-        return { name: chunk.name, format: planned.format, ...toCopyOut(relation, planned.format, chunk, encoding) };
-      }),
+      session: toReadingSession(worker, chunks),
+      sources: chunks.map(toSource),
       sink: toSink(taskId),
     });
   }

@@ -6,11 +6,15 @@ import { DbbackupError } from '../core/errors.js';
 import { runTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
 import { sumDigests } from '../manifest/digest.js';
-import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
-import type { CopyOutTask, SessionSpec } from '../native/engine.js';
+import type { ManifestDatabase, ManifestLargeObjects, ManifestRelation } from '../manifest/schema.js';
+import type { CopyOutSource, CopyOutTask, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
 import { toCopyOut } from '../planner/copy-statements.js';
+import { largeObjectFormats, toLargeObjectCopyOut } from '../planner/large-object-statements.js';
+import { largeObjectNames } from '../planner/large-objects.js';
+import { isRelationChunk, type LargeObjectStream } from '../planner/plan.js';
+import { toReadingSession } from './copy-sources.js';
 import { defaults } from './options.js';
 import { withEngine } from './settings.js';
 
@@ -19,6 +23,8 @@ export interface CheckOptions {
   readonly session: Session;
   /** What was backed up. */
   readonly database: ManifestDatabase;
+  /** Whether large objects got their owners and grants back, so that these are to be compared. */
+  readonly areLargeObjectsOwned: boolean;
   readonly worker: SessionSpec;
   readonly jobs: number;
   readonly memoryLimitBytes?: number | undefined;
@@ -27,10 +33,11 @@ export interface CheckOptions {
 }
 
 /**
- * Reads every restored relation as the backup read it and compares rows and digests; a partition tree is compared as a whole, since the target may have routed
+ * Reads every restored relation and the large objects as the backup read them and compares rows and digests; a partition tree is compared as a whole, since the target may have routed
  * rows to other partitions. Resolves with the number of relations. Errors: `content_differs` naming the first relation and how many there are.
  */
-export const checkRestored = async ({ session, database, worker, jobs, memoryLimitBytes, signal, emit }: CheckOptions): Promise<number> => {
+export const checkRestored = async (options: CheckOptions): Promise<number> => {
+  const { session, database, worker, jobs, memoryLimitBytes, signal, emit } = options;
   for (const sql of prelude('UTF8')) await session.query(sql);
   await session.query('BEGIN READ ONLY');
   const catalog = await introspect(session);
@@ -40,7 +47,13 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
   const restored = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
 
   const tasks = plan.tasks.map((origin) => {
-    const sources = origin.chunks.flatMap((chunk) => {
+    const sources = origin.chunks.flatMap((chunk): readonly CopyOutSource[] => {
+      if (!isRelationChunk(chunk)) {
+        const { largeObjects } = database;
+        if (largeObjects === null || (chunk.stream === 'metadata' && !options.areLargeObjectsOwned)) return [];
+        const statements = toLargeObjectCopyOut(chunk, largeObjects, largeObjects.readMethod);
+        return [{ name: toStreamKey(chunk.stream), format: largeObjectFormats[chunk.stream], ...statements }];
+      }
       const relation = restored.get(plan.relations[chunk.relation]?.oid ?? 0);
       const saved = relation === undefined ? undefined : expected.get(keyOf(relation));
       // What the backup does not hold was made by an extension of the target.
@@ -53,7 +66,8 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
       const { copySql } = toCopyOut(ordered, saved.format, chunk, database.encoding);
       return [{ name: keyOf(saved), format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
     });
-    return { spec: { kind: 'copyOut', taskId: origin.taskId, session: worker, sources, sink: null } satisfies CopyOutTask, origin };
+    const session = toReadingSession(worker, origin.chunks);
+    return { spec: { kind: 'copyOut', taskId: origin.taskId, session, sources, sink: null } satisfies CopyOutTask, origin };
   });
 
   const found = new Map<string, { rowCount: number; digest: string }>();
@@ -84,6 +98,7 @@ export const checkRestored = async ({ session, database, worker, jobs, memoryLim
     ),
   );
   compare(database.relations, found);
+  compareLargeObjects(database.largeObjects, found, options.areLargeObjectsOwned);
   return database.relations.filter(({ kind }) => kind !== 'p').length;
 };
 
@@ -98,6 +113,9 @@ const addTo = (sums: Map<string, Sum>, key: string, rowCount: number, digest: st
 };
 
 const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }): string => JSON.stringify([schema, name]);
+
+/** No relation's key, since that is a list. */
+const toStreamKey = (stream: LargeObjectStream): string => JSON.stringify(largeObjectNames[stream]);
 
 const displayKey = (key: string): string => {
   const [schema = '', name = ''] = JSON.parse(key) as readonly string[];
@@ -119,6 +137,19 @@ const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<stri
     ([key, wanted]) => foundSums.get(key)?.rowCount !== wanted.rowCount || foundSums.get(key)?.digest !== wanted.digest,
   );
   if (different.length > 0) throw differs(different.map(([key]) => displayKey(key)));
+};
+
+const compareLargeObjects = (
+  largeObjects: ManifestLargeObjects | null,
+  found: ReadonlyMap<string, Sum>,
+  areOwned: boolean,
+): void => {
+  if (largeObjects === null) return;
+  for (const stream of areOwned ? (['content', 'metadata'] as const) : (['content'] as const)) {
+    const { rowCount, digest } = largeObjects[stream];
+    const sum = found.get(toStreamKey(stream));
+    if (sum?.rowCount !== rowCount || sum.digest !== digest) throw differs([largeObjectNames[stream]]);
+  }
 };
 
 const differs = (names: readonly string[]): DbbackupError =>

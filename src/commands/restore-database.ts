@@ -6,25 +6,19 @@ import { DbbackupError } from '../core/errors.js';
 import { runTasks, toTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
 import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
-import type { CopyInTask, Engine } from '../native/engine.js';
+import type { CopyInTask, Engine, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
 import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
-import {
-  listArchive,
-  type RestoreArchiveOptions,
-  restoreEntries,
-  restorePostData,
-  restorePreData,
-  restoreWhole,
-} from '../tools/restore-archive.js';
+import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
 import { checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
+import { restoreLargeObjects } from './restore-large-objects.js';
 import { toSameServer, withSession } from './sessions.js';
 import { withEngine } from './settings.js';
 
@@ -61,7 +55,7 @@ export class DatabaseRestore {
   }
 
   async run(): Promise<DatabaseRestored> {
-    const { id, jobs, archive, scratch, database, storage } = this.#parts;
+    const { jobs, archive, scratch, database, storage } = this.#parts;
     const plan = planRestore(database.relations, { jobs });
     const large = plan.largeRelations.map(({ relation }) => database.relations[relation]?.oid ?? 0);
     const groups = groupPostData(await listArchive(archive), large);
@@ -70,8 +64,13 @@ export class DatabaseRestore {
     await this.#phase('data', () => this.#load(plan, groups));
     const { largeObjects } = database;
     if (largeObjects !== null) {
-      const archivePath = await storage.localPath(nameInBackup(id, largeObjects.path));
-      await this.#phase('large objects', async () => this.#warn(await restoreWhole({ ...archive, archivePath }, 'large objects')));
+      const { manifest, options, signal, emit } = this.#parts;
+      const { isOwnerDropped, arePrivilegesDropped } = archive;
+      const { memoryLimitBytes } = options;
+      const worker = this.#toWorker();
+      await this.#phase('large objects', () =>
+        restoreLargeObjects({ manifest, largeObjects, storage, worker, isOwnerDropped, arePrivilegesDropped, jobs, memoryLimitBytes, signal, emit }),
+      );
     }
     await this.#phase('post-data', async () =>
       this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
@@ -129,16 +128,22 @@ export class DatabaseRestore {
     );
   }
 
-  async #prepareTasks() {
-    const { id, manifest, database, connection, session, storage } = this.#parts;
-    const quoting = new Quoting(database.encoding);
-    const paths = await Promise.all(manifest.files.map(({ path }) => storage.localPath(nameInBackup(id, path))));
-    const worker = {
+  /** A session that loads rows. */
+  #toWorker(): SessionSpec {
+    const { id, database, connection, session } = this.#parts;
+    return {
       key: 'load',
       connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
       // As in toLoadingConnection.
       setupSql: [...prelude(database.encoding, 'write'), 'SET synchronous_commit TO off', replicaRoleSql],
     };
+  }
+
+  async #prepareTasks() {
+    const { id, manifest, database, storage } = this.#parts;
+    const quoting = new Quoting(database.encoding);
+    const paths = await Promise.all(manifest.files.map(({ path }) => storage.localPath(nameInBackup(id, path))));
+    const worker = this.#toWorker();
     const toSegment = (ref: SegmentRef) => {
       const relation = database.relations[ref.relation];
       const segment = relation?.segments[ref.segment];
@@ -148,7 +153,7 @@ export class DatabaseRestore {
         throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
       const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
       const name = nameSegment(database, ref);
-      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation), commitSql: 'COMMIT' };
+      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation), endSql: ['COMMIT'] };
       return { name, path, codec: file.codec, format: relation.format, offset, storedBytes, rawBytes, rowCount, digest, ...sql };
     };
     return (task: RestoreTask): CopyInTask => ({
@@ -173,7 +178,7 @@ export class DatabaseRestore {
   }
 
   async #check(): Promise<number | undefined> {
-    const { options, connection, signal, emit, database, session, jobs, id } = this.#parts;
+    const { options, connection, signal, emit, database, session, jobs, id, archive } = this.#parts;
     if (options.isChecking !== true) return undefined;
     let checked = 0;
     await this.#phase('check', async () => {
@@ -185,6 +190,7 @@ export class DatabaseRestore {
       checked = await checkRestored({
         session,
         database,
+        areLargeObjectsOwned: archive.isOwnerDropped !== true && archive.arePrivilegesDropped !== true,
         worker,
         jobs,
         memoryLimitBytes: options.memoryLimitBytes,

@@ -25,7 +25,7 @@ import { checkEmpty, prepareTarget } from './target.js';
  * A restore that fails leaves the target as far as it had come.
  *
  * Errors: `backup_not_found`, `backup_unfinished`, `manifest_damaged`, `data_damaged`, `target_not_empty`, `target_exists`, `tools_missing`, `tools_too_old`,
- * `tool_failed`, `type_missing`, `content_differs` (with `isChecking`), those of connecting, `cancelled`.
+ * `tool_failed`, `type_missing`, `role_missing`, `content_differs` (with `isChecking`), those of connecting, `cancelled`.
  */
 export const restore = async (options: RestoreOptions, context: RunContext = {}): Promise<RestoreReport> => {
   const { signal } = context;
@@ -41,7 +41,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
 
   const chooseTools = (serverVersion: number): Pick<RestoreArchiveOptions, 'pgRestore' | 'psql'> =>
     chooseRestoreTools(tools, Number.parseInt(database.schema.pgDumpVersion, 10), toMajor(serverVersion));
-  await checkArchives(storage, id, database, signal);
+  await checkArchive(storage, id, database, signal);
   return withScratch(async (scratch) => {
     const archivePath = join(scratch, 'schema.dump');
     await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archivePath);
@@ -99,20 +99,18 @@ const chooseRestoreTools = (
   return { pgRestore, psql };
 };
 
-/** Proves the archives to be what was written, before anything is done to the target: pg_restore would believe them. */
-const checkArchives = async (
+/** Proves the schema archive to be what was written, before anything is done to the target: pg_restore would believe it. */
+const checkArchive = async (
   storage: LocalStorage,
   id: string,
-  { schema, largeObjects }: ManifestDatabase,
+  { schema: { path, sha256 } }: ManifestDatabase,
   signal: AbortSignal | undefined,
 ): Promise<void> => {
-  for (const { path, sha256 } of largeObjects === null ? [schema] : [schema, largeObjects]) {
-    const storedPath = await storage.localPath(nameInBackup(id, path));
-    if ((await hashFile(storedPath, 'sha256', { signal })) === sha256) continue;
-    throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
-      details: { object: path, path: storedPath },
-    });
-  }
+  const storedPath = await storage.localPath(nameInBackup(id, path));
+  if ((await hashFile(storedPath, 'sha256', { signal })) === sha256) return;
+  throw new DbbackupError('data_damaged', `${path} is not what was written: its SHA-256 differs`, {
+    details: { object: path, path: storedPath },
+  });
 };
 
 /** For tools that write: commits need not wait for the disk one by one, since the last one of the restore does, for all before it. */

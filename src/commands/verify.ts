@@ -6,6 +6,8 @@ import type { Manifest } from '../manifest/schema.js';
 import { readManifest } from '../manifest/store.js';
 import type { CheckTask, SegmentSpec } from '../native/engine.js';
 import { hashFile } from '../native/hash-file.js';
+import { largeObjectFormats } from '../planner/large-object-statements.js';
+import { largeObjectNames } from '../planner/large-objects.js';
 import { kitChecksumsPath, readKitChecksums, toKitFiles } from '../restore-kit/restore-kit.js';
 import { backupNames, nameInBackup } from '../storage/layout.js';
 import { openLocalStorage } from '../storage/local-storage.js';
@@ -15,7 +17,7 @@ import type { Damage, RunContext, VerifyOptions, VerifyReport } from './options.
 import { toBytesPerSecond, toJobs, withEngine } from './settings.js';
 
 /**
- * Reads every byte of a backup: size and checksum of each file, each frame, rows and digests of each relation. Damage is what the report lists, not an error.
+ * Reads every byte of a backup: size and checksum of each file, each frame, rows and digests of each relation and of the large objects. Damage is what the report lists, not an error.
  * Errors: `repository_not_found`, `backup_not_found`, `backup_unfinished`, `manifest_damaged`, `path_unsafe`, `io_error`, `cancelled`.
  */
 export const verify = async (options: VerifyOptions, context: RunContext = {}): Promise<VerifyReport> => {
@@ -77,6 +79,13 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
     const name = `${relation.schema}.${relation.name}`;
     for (const { file, ...range } of relation.segments) segments[file]?.push({ name, format: relation.format, ...range });
   }
+  for (const { largeObjects } of manifest.databases) {
+    if (largeObjects === null) continue;
+    for (const stream of ['content', 'metadata'] as const) {
+      const [name, format] = [largeObjectNames[stream], largeObjectFormats[stream]];
+      for (const { file, ...range } of largeObjects[stream].segments) segments[file]?.push({ name, format, ...range });
+    }
+  }
   const tasks = manifest.files.map(async (file, index) => {
     const own = (segments[index] ?? []).sort((a, b) => a.offset - b.offset);
     const spec: CheckTask = {
@@ -94,15 +103,13 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
   return Promise.all(tasks);
 };
 
-/** Files whose SHA-256 is known: archives by the manifest, `restore.sh` and what it reads by a list of its own. Without them the rows are there and cannot be restored. */
+/** Files whose SHA-256 is known: schemas by the manifest, `restore.sh` and what it reads by a list of its own. Without them the rows are there and cannot be restored. */
 const checkHashedFiles = async (storage: LocalStorage, manifest: Manifest, signal: AbortSignal | undefined): Promise<readonly Damage[]> => {
   const expected = new Map<string, string>();
   const kit = await readKitChecksums(storage, manifest.id);
   for (const [path, sha256] of kit ?? []) expected.set(path, sha256);
   for (const path of [backupNames.restoreScript, ...toKitFiles(manifest).keys()]) if (!expected.has(path)) expected.set(path, '');
-  for (const { schema, largeObjects } of manifest.databases) {
-    for (const { path, sha256 } of largeObjects === null ? [schema] : [schema, largeObjects]) expected.set(path, sha256);
-  }
+  for (const { schema } of manifest.databases) expected.set(schema.path, schema.sha256);
   const damage: Damage[] = [];
   const note = (path: string, kind: string, message: string): void =>
     void damage.push({ path, relation: '', frame: -1, offset: -1, kind, message });

@@ -85,6 +85,12 @@ export const errorCodes = {
     'the target lacks an extension or type that the backup needs',
     'Install the extension on the target server.',
   ),
+  role_missing: entry(
+    1,
+    false,
+    'a role that the backup names does not exist at the target',
+    'Create the role on the target server, then restore into an empty database.',
+  ),
   timeout: entry(1, true, 'the time allowed has passed'),
   cancelled: entry(130, false, 'the run was cancelled'),
   addon_unavailable: entry(1, false, 'the native engine could not be loaded', 'Run npm ci && npm run build.'),

@@ -2,7 +2,8 @@ import type { Catalog, Relation } from '../catalog/model.js';
 import { DbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import type { CodecName } from '../core/results.js';
-import type { BackupPlan, PlannedTask, RelationPlan } from '../planner/plan.js';
+import { toReadMethod } from '../planner/large-object-statements.js';
+import { type BackupPlan, isRelationChunk, type LargeObjectStream, type PlannedTask, type RelationPlan } from '../planner/plan.js';
 import type { QueuedTask } from '../planner/queue.js';
 import { backupNames, readAttempt } from '../storage/layout.js';
 import { checkManifest } from './check.js';
@@ -13,10 +14,12 @@ import type {
   ManifestArchive,
   ManifestDatabase,
   ManifestFile,
+  ManifestLargeObjects,
   ManifestOptions,
   ManifestRelation,
   ManifestSegment,
   ManifestSnapshot,
+  ManifestStream,
 } from './schema.js';
 
 /** What is known of a run besides its Events. */
@@ -42,13 +45,15 @@ export interface DatabaseFacts {
   readonly plan: BackupPlan;
   readonly snapshot: ManifestSnapshot;
   readonly schema: ManifestArchive;
-  readonly largeObjects: ManifestArchive | null;
 }
 
 type RelationReading = Pick<RelationPlan, 'schema' | 'name' | 'format' | 'formatReason' | 'readMethod' | 'readReason'>;
 
-/** By the database's number and the index of the relation in its plan. */
-type SegmentsByDatabase = ReadonlyMap<number, ReadonlyMap<number, readonly ManifestSegment[]>>;
+/** The index of a relation in its plan, or a stream of large objects. */
+type SegmentOwner = number | LargeObjectStream;
+type SegmentsByOwner = ReadonlyMap<SegmentOwner, readonly ManifestSegment[]>;
+/** By the database's number. */
+type SegmentsByDatabase = ReadonlyMap<number, SegmentsByOwner>;
 
 type ChunkFinished = Extract<Event, { readonly type: 'chunk.finished' }>;
 
@@ -75,7 +80,7 @@ export class ManifestBuilder {
   /** Files and segments, both in the order of tasks and, within a task, of its chunks. */
   #collectData(facts: ManifestFacts): { readonly files: readonly ManifestFile[]; readonly segments: SegmentsByDatabase } {
     const files: ManifestFile[] = [];
-    const byDatabase = new Map(facts.databases.map(({ number }) => [number, new Map<number, ManifestSegment[]>()]));
+    const byDatabase = new Map(facts.databases.map(({ number }) => [number, new Map<SegmentOwner, ManifestSegment[]>()]));
     for (const task of facts.tasks) {
       const segments = byDatabase.get(task.database);
       if (segments === undefined) throw new DbbackupError('internal', `task ${task.taskId} reads database ${task.database}`);
@@ -92,12 +97,12 @@ export class ManifestBuilder {
         });
       }
       for (const { source, file, ...range } of event.segments ?? []) {
-        const relation = toRelationIndex(task, source);
+        const owner = toOwner(task, source);
         if (file < 0 || file >= files.length - firstFile)
           throw new DbbackupError('internal', `task ${task.taskId} has a segment in file ${file}, which it did not write`);
-        const known = segments.get(relation) ?? [];
+        const known = segments.get(owner) ?? [];
         known.push({ file: firstFile + file, ...range });
-        segments.set(relation, known);
+        segments.set(owner, known);
       }
     }
     return { files, segments: byDatabase };
@@ -111,11 +116,11 @@ export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, fin
   return builder.build(facts, finishedAt);
 };
 
-const toRelationIndex = (task: PlannedTask, source: number): number => {
+const toOwner = (task: PlannedTask, source: number): SegmentOwner => {
   const chunk = task.chunks[source];
   if (chunk === undefined)
     throw new DbbackupError('internal', `task ${task.taskId} has a segment of chunk ${source}, which it does not hold`);
-  return chunk.relation;
+  return isRelationChunk(chunk) ? chunk.relation : chunk.stream;
 };
 
 const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly ManifestFile[], segments: SegmentsByDatabase): Manifest => {
@@ -124,6 +129,8 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
   if (server === undefined) throw new DbbackupError('internal', 'the run holds no database');
   const databases = facts.databases.map((database) => toDatabase(database, segments.get(database.number) ?? new Map()));
   const relations = databases.flatMap((database) => database.relations);
+  const streams = databases.flatMap(({ largeObjects }) => (largeObjects === null ? [] : [largeObjects.content, largeObjects.metadata]));
+  const parts = [...relations, ...streams];
   return {
     format: 'dbbackup',
     formatVersion,
@@ -143,9 +150,9 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
       startedAt: server.startedAt,
     },
     totals: {
-      rowCount: sum(relations, (relation) => relation.rowCount),
-      rawBytes: sum(relations, (relation) => relation.rawBytes),
-      storedBytes: sum(relations, (relation) => relation.storedBytes),
+      rowCount: sum(parts, (part) => part.rowCount),
+      rawBytes: sum(parts, (part) => part.rawBytes),
+      storedBytes: sum(parts, (part) => part.storedBytes),
       relationCount: relations.length,
       fileCount: files.length,
     },
@@ -155,7 +162,7 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
   };
 };
 
-const toDatabase = (facts: DatabaseFacts, segments: ReadonlyMap<number, readonly ManifestSegment[]>): ManifestDatabase => {
+const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDatabase => {
   const { catalog, plan } = facts;
   const known = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
   const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
@@ -169,7 +176,7 @@ const toDatabase = (facts: DatabaseFacts, segments: ReadonlyMap<number, readonly
     ...catalog.database,
     snapshots: [facts.snapshot],
     schema: facts.schema,
-    largeObjects: facts.largeObjects,
+    largeObjects: toLargeObjects(facts, segments),
     relations: [...planned, ...rowless],
     sequences: catalog.sequences.map(({ schema, name, lastValue, isCalled }) => ({ schema, name, lastValue, isCalled })),
     materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
@@ -199,12 +206,26 @@ const toRelation = (
     formatReason: plan.formatReason,
     readMethod: plan.readMethod,
     readReason: plan.readReason,
-    rowCount: sum(segments, (segment) => segment.rowCount),
-    rawBytes: sum(segments, (segment) => segment.rawBytes),
-    storedBytes: sum(segments, (segment) => segment.storedBytes),
-    digest: sumDigests(segments.map((segment) => segment.digest)),
-    segments,
+    ...addUp(segments),
   };
+};
+
+/** Rows in segments: a relation's or a stream's. */
+const addUp = (segments: readonly ManifestSegment[]): ManifestStream => ({
+  rowCount: sum(segments, (segment) => segment.rowCount),
+  rawBytes: sum(segments, (segment) => segment.rawBytes),
+  storedBytes: sum(segments, (segment) => segment.storedBytes),
+  digest: sumDigests(segments.map((segment) => segment.digest)),
+  segments,
+});
+
+/** Null where there are none, or none were to be read. */
+const toLargeObjects = ({ catalog }: DatabaseFacts, segments: SegmentsByOwner): ManifestLargeObjects | null => {
+  const metadata = segments.get('metadata');
+  if (catalog.largeObjects === null || metadata === undefined) return null;
+  const { objectCount, pageSizeBytes } = catalog.largeObjects;
+  const readMethod = toReadMethod(catalog.largeObjects);
+  return { objectCount, pageSizeBytes, readMethod, content: addUp(segments.get('content') ?? []), metadata: addUp(metadata) };
 };
 
 /** Partitioned tables are recorded for their names: their partitions' rows can be loaded and compared through them. Skipped relations say so. */

@@ -15,12 +15,10 @@ export const toReadMethod = ({ canReadPages }: Pick<LargeObjectFacts, 'canReadPa
 export const largeObjectFormats = { content: 'binary', metadata: 'text' } as const;
 
 /**
- * What a session that reads ranges of pages adds to its set-up, within its transaction: the planner knows nothing of `pg_largeobject`, which nobody analyses, and
+ * What a session that reads ranges of pages adds to its set-up: the planner knows nothing of `pg_largeobject`, which nobody analyses, and
  * would read all of it for each range, or sort a range on disk although the index has it in order.
  */
-export const rangeReadingSql: readonly string[] = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort'].map(
-  (name) => `SET LOCAL ${name} TO off`,
-);
+export const rangeReadingSql: readonly string[] = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort'].map((name) => `SET ${name} TO off`);
 
 /**
  * Statements for one chunk. There is no lock and no check as tables have them: `pg_largeobject` and `pg_largeobject_metadata` are catalogs, which no DDL changes, and

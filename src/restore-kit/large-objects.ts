@@ -3,6 +3,9 @@
  * server do the rest. All of it is fixed text; what the segments hold never leaves the server. `docs/format.md` section 3.1.
  */
 
+import { DbbackupError } from '../core/errors.js';
+import type { ManifestFile, ManifestLargeObjects } from '../manifest/schema.js';
+
 /** A switch that the statements read, since a DO block takes no arguments: `on` leaves out owners or privileges. */
 export const withoutOwnersSql = 'SET dbbackup.without_owners TO on';
 export const withoutPrivilegesSql = 'SET dbbackup.without_privileges TO on';
@@ -166,4 +169,30 @@ export const toLargeObjectStatements = (step: LargeObjectStep, pageSizeBytes: nu
       // After the content: an owner may have no right to write. Not in the segment's transaction, which would hold a lock on every object.
       return { beginSql: stageMetadata('PRESERVE ROWS'), copySql: copyMetadata, endSql: ['COMMIT', setProperties, `DROP TABLE ${objects}`] };
   }
+};
+
+const steps: readonly LargeObjectStep[] = ['create', 'write', 'set'];
+
+/** What restore.sh needs for large objects, by the file's name within `restore/`; nothing where there are none. Lines of the list are in the manifest's order. */
+export const toLargeObjectFiles = (
+  largeObjects: ManifestLargeObjects | null,
+  files: readonly Pick<ManifestFile, 'path' | 'codec'>[],
+): ReadonlyMap<string, string> => {
+  if (largeObjects === null) return new Map();
+  const toScript = (statements: readonly string[]): string => statements.map((sql) => `${sql};\n`).join('');
+  const lines = (['content', 'metadata'] as const).flatMap((stream) =>
+    largeObjects[stream].segments.map(({ file, offset, storedBytes, rowCount }) => {
+      const { path, codec } = files[file] ?? {};
+      if (path === undefined || codec === undefined) throw new DbbackupError('internal', `large objects name data file ${file}`);
+      return `${[stream, path, offset, storedBytes, codec, rowCount].join('\t')}\n`;
+    }),
+  );
+  const scripts = steps.flatMap((step) => {
+    const { beginSql, copySql, endSql } = toLargeObjectStatements(step, largeObjects.pageSizeBytes);
+    return [
+      [`large-objects-${step}-begin.sql`, toScript([...beginSql, copySql])],
+      [`large-objects-${step}-end.sql`, toScript(endSql)],
+    ] as const;
+  });
+  return new Map([['large-objects.tsv', lines.join('')], ...scripts]);
 };

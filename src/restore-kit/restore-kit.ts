@@ -4,12 +4,13 @@ import { DbbackupError } from '../core/errors.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
+import { toLargeObjectFiles } from './large-objects.js';
 import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
 
 /** The fixed text. It is no TypeScript, so the compiler leaves it where it is. */
 const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
 
-/** SHA-256 of the script, of the files below and of the archives, as `sha256sum` prints it. */
+/** SHA-256 of the script, of the files below and of the schema archive, as `sha256sum` prints it. */
 export const kitChecksumsPath = `${backupNames.restoreFolder}/sha256sums`;
 
 const maxChecksumsBytes = 64 * 1024;
@@ -51,6 +52,7 @@ export const toKitFiles = (manifest: Manifest): ReadonlyMap<string, string> => {
     [`${folder}/statements.sql`, statements],
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
+    ...[...toLargeObjectFiles(database.largeObjects, manifest.files)].map(([name, content]) => [`${folder}/${name}`, content] as const),
     [`${folder}/checksums`, manifest.files.map((file) => `${file.checksum}  ${file.path}\n`).join('')],
   ]);
 };
@@ -118,11 +120,15 @@ const toConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: 
     `SERVER_MAJOR=${Math.floor(manifest.server.version / 10_000)}`,
     `PG_DUMP_MAJOR=${toMajor(database.schema)}`,
     `SCHEMA=${database.schema.path}`,
-    `LARGE_OBJECTS=${database.largeObjects?.path ?? ''}`,
+    `LARGE_OBJECTS=${database.largeObjects?.objectCount ?? 0}`,
+    `LARGE_OBJECT_SEGMENTS=${countSegments(database.largeObjects)}`,
     `SEGMENTS=${segmentCount}`,
-    `ROWS=${manifest.totals.rowCount}`,
+    `ROWS=${database.relations.reduce((sum, { rowCount }) => sum + rowCount, 0)}`,
     '',
   ].join('\n');
+
+const countSegments = (largeObjects: ManifestDatabase['largeObjects']): number =>
+  largeObjects === null ? 0 : largeObjects.content.segments.length + largeObjects.metadata.segments.length;
 
 const toMajor = (archive: ManifestArchive): string => {
   const major = /[0-9]{1,3}/.exec(archive.pgDumpVersion)?.[0];
@@ -131,8 +137,7 @@ const toMajor = (archive: ManifestArchive): string => {
 };
 
 const toChecksums = (manifest: Manifest, files: ReadonlyMap<string, string>): string => {
-  const { schema, largeObjects } = theDatabase(manifest);
+  const { schema } = theDatabase(manifest);
   const lines = [...files].map(([path, content]) => [createHash('sha256').update(content).digest('hex'), path] as const);
-  const archives = (largeObjects === null ? [schema] : [schema, largeObjects]).map(({ sha256, path }) => [sha256, path] as const);
-  return [...lines, ...archives].map(([digest, path]) => `${digest}  ${path}\n`).join('');
+  return [...lines, [schema.sha256, schema.path] as const].map(([digest, path]) => `${digest}  ${path}\n`).join('');
 };

@@ -91,7 +91,8 @@ declare -A config=() config_form=(
   [SERVER_MAJOR]='^[1-9][0-9]{0,2}$'
   [PG_DUMP_MAJOR]='^[1-9][0-9]{0,2}$'
   [SCHEMA]='^[A-Za-z0-9._/-]+$'
-  [LARGE_OBJECTS]='^[A-Za-z0-9._/-]*$'
+  [LARGE_OBJECTS]='^(0|[1-9][0-9]{0,15})$'
+  [LARGE_OBJECT_SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
   [SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
   [ROWS]='^(0|[1-9][0-9]{0,15})$'
 )
@@ -126,14 +127,35 @@ readonly segment_form="^([A-Za-z0-9._/-]+)"$'\t'"$number"$'\t'"$number"$'\t'"(zs
 
 declare -A file_end=() codecs=([zstd]=yes)
 
+note_segment() { # file offset stored-bytes codec
+  local end=$(($2 + $3))
+  codecs[$4]=yes
+  ((end > ${file_end[$1]:--1})) && file_end[$1]=$end
+}
+
 read_segments() {
-  local line count=0 rows=0 end
+  local line count=0 rows=0
   while IFS= read -r line; do
     [[ $line =~ $segment_form ]] || fail $status_damaged "restore/segments.tsv: line $((count + 1)) has a wrong form"
-    count=$((count + 1)) rows=$((rows + BASH_REMATCH[7])) end=$((BASH_REMATCH[2] + BASH_REMATCH[3])) codecs[${BASH_REMATCH[4]}]=yes
-    ((end > ${file_end[${BASH_REMATCH[1]}]:--1})) && file_end[${BASH_REMATCH[1]}]=$end
+    count=$((count + 1)) rows=$((rows + BASH_REMATCH[7]))
+    note_segment "${BASH_REMATCH[@]:1:4}"
   done <restore/segments.tsv
   [[ $count == "${config[SEGMENTS]}" && $rows == "${config[ROWS]}" ]] || fail $status_damaged 'restore/segments.tsv does not hold all segments'
+}
+
+# stream, file, offset, stored bytes, codec, rows
+readonly large_object_form="^(content|metadata)"$'\t'"([A-Za-z0-9._/-]+)"$'\t'"$number"$'\t'"$number"$'\t'"(zstd|lz4|gzip|none)"$'\t'"$number\$"
+
+read_large_object_segments() {
+  local line count=0 objects=0
+  while IFS= read -r line; do
+    [[ $line =~ $large_object_form ]] || fail $status_damaged "restore/large-objects.tsv: line $((count + 1)) has a wrong form"
+    count=$((count + 1))
+    [[ ${BASH_REMATCH[1]} == metadata ]] && objects=$((objects + BASH_REMATCH[6]))
+    note_segment "${BASH_REMATCH[@]:2:4}"
+  done <restore/large-objects.tsv
+  [[ $count == "${config[LARGE_OBJECT_SEGMENTS]}" && $objects == "${config[LARGE_OBJECTS]}" ]] ||
+    fail $status_damaged 'restore/large-objects.tsv does not hold all segments'
 }
 
 # --- tools
@@ -193,7 +215,7 @@ check_own_files() {
   line=$(<manifest.sha256)
   [[ $line =~ ^[0-9a-f]{64}\ \ manifest\.json$ ]] || fail $status_damaged 'manifest.sha256 is not a checksum line'
   while read -r digest path; do listed[${path:-none}]=$digest; done <restore/sha256sums
-  for path in restore.sh restore/config restore/segments.tsv restore/statements.sql restore/session.sql restore/finish.sql restore/checksums "${archives[@]}"; do
+  for path in restore.sh "${kit_files[@]}" "${config[SCHEMA]}"; do
     [[ -n ${listed[$path]-} ]] || fail $status_damaged "restore/sha256sums does not list $path"
   done
   sha256sum --check --quiet --strict manifest.sha256 restore/sha256sums || fail $status_damaged 'the backup is not what was written'
@@ -357,6 +379,75 @@ load_data() {
   set +m
 }
 
+# --- large objects
+
+# What follows the rows, once they are known to be complete; as write_verdict.
+write_large_object_verdict() { # step rows
+  cat <<EOF
+\\set loaded_rows :ROW_COUNT
+SELECT :loaded_rows = $2 AS is_complete \\gset
+\\if :is_complete
+\\o /dev/null
+EOF
+  cat "restore/large-objects-$1-end.sql"
+  cat <<'EOF'
+\o
+\echo loaded
+\else
+\echo :loaded_rows
+\endif
+EOF
+}
+
+load_large_object_segment() { # segment's number, step, and fields
+  local verdict=$work/verdict.$1 outcome status
+  outcome=$(
+    {
+      cat restore/session.sql &&
+        printf '%s' "${large_object_switches[@]}" &&
+        cat "restore/large-objects-$2-begin.sql" &&
+        decode_rows "$4" "$5" "$6" "$7" &&
+        write_large_object_verdict "$2" "$8" >"$verdict"
+    } | run_psql --file=- --file="$verdict"
+  )
+  status=$?
+  rm -f "$verdict"
+  if [[ $status == 0 && $outcome == loaded ]]; then
+    printf '.' >>"$work/loaded"
+    return
+  fi
+  : >"$work/failed"
+  warn "segment $1 of the large objects ($4 from byte $5) was not loaded: ${outcome:-nothing} instead of $8 rows"
+}
+
+# All segments of a stream: the objects first, then what they contain, then whose they are.
+load_large_object_stream() { # step stream
+  local line count=0 wanted=0 fields pids
+  set -m
+  : >"$work/loaded"
+  while IFS= read -r line <&3 && [[ ! -e $work/failed ]]; do
+    count=$((count + 1))
+    IFS=$'\t' read -r -a fields <<<"$line"
+    [[ ${fields[0]} == "$2" ]] || continue
+    wanted=$((wanted + 1))
+    load_large_object_segment "$count" "$1" "${fields[@]}" 3<&- </dev/null &
+    while mapfile -t pids < <(jobs -rp) && ((${#pids[@]} >= jobs)); do wait -n; done
+  done 3<restore/large-objects.tsv
+  wait
+  set +m
+  count=$(wc -c <"$work/loaded")
+  [[ ! -e $work/failed && $count == "$wanted" ]] || fail $status_failed "$count of $wanted segments of the large objects were loaded; drop the target and begin anew"
+}
+
+load_large_objects() {
+  large_object_switches=('')
+  [[ " ${archive_options[*]} " == *' --no-owner '* ]] && large_object_switches+=($'SET dbbackup.without_owners TO on;\n')
+  [[ " ${archive_options[*]} " == *' --no-privileges '* ]] && large_object_switches+=($'SET dbbackup.without_privileges TO on;\n')
+  load_large_object_stream create metadata
+  load_large_object_stream write content
+  load_large_object_stream set metadata
+}
+
 # --- all of it
 
 clean_up() { rm -rf -- "$work"; }
@@ -381,19 +472,20 @@ main() {
   trap 'stop 143' TERM
 
   local path
-  for path in manifest.json manifest.sha256 restore/{config,sha256sums,segments.tsv,statements.sql,session.sql,finish.sql,checksums}; do check_path "$path"; done
+  check_path restore/config
   read_config
-  archives=("${config[SCHEMA]}")
-  [[ -z ${config[LARGE_OBJECTS]} ]] || archives+=("${config[LARGE_OBJECTS]}")
-  for path in "${archives[@]}"; do check_path "$path"; done
+  kit_files=(restore/{config,segments.tsv,statements.sql,session.sql,finish.sql,checksums})
+  ((config[LARGE_OBJECTS] == 0)) || kit_files+=(restore/large-objects.tsv restore/large-objects-{create,write,set}-{begin,end}.sql)
+  for path in manifest.json manifest.sha256 restore/sha256sums "${kit_files[@]}" "${config[SCHEMA]}"; do check_path "$path"; done
   check_own_files
   read_segments
+  ((config[LARGE_OBJECTS] == 0)) || read_large_object_segments
   check_tools
   check_sizes
   check_data_files
   unpack_schema
   if [[ $only_checking == yes ]]; then
-    say "nothing wrong was found: ${config[SEGMENTS]} segments, ${config[ROWS]} rows"
+    say "nothing wrong was found: ${config[SEGMENTS]} segments, ${config[ROWS]} rows, ${config[LARGE_OBJECTS]} large objects"
     exit 0
   fi
   jobs=${jobs:-${config[JOBS]}}
@@ -403,9 +495,9 @@ main() {
   restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed 'the tables could not be created'
   say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments, $jobs at a time"
   load_data
-  if [[ -n ${config[LARGE_OBJECTS]} ]]; then
-    say 'loading large objects'
-    restore_archive "${config[LARGE_OBJECTS]}" 1 || fail $status_failed 'the large objects could not be loaded'
+  if ((config[LARGE_OBJECTS] > 0)); then
+    say "loading ${config[LARGE_OBJECTS]} large objects"
+    load_large_objects
   fi
   say 'creating indexes and constraints'
   restore_archive "$work/schema.dump" "$jobs" --section=post-data || fail $status_failed 'an index or constraint could not be created'

@@ -24,7 +24,7 @@ const defaultLockTimeoutMs = 30_000;
  * Writes the database's definitions, without rows, as an uncompressed archive in pg_dump's custom format. Resolves with pg_dump's warnings.
  * Errors: `lock_not_available`, `permission_denied`, `tool_failed`, `cancelled` and others a tool's words mean.
  */
-export const dumpSchema = (options: DumpOptions): Promise<readonly string[]> => {
+export const dumpSchema = async (options: DumpOptions): Promise<readonly string[]> => {
   const { pgDump, connection, snapshot, outPath } = options;
   const args = [
     '--format=custom',

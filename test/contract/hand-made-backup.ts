@@ -4,10 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ChecksumName, CodecName, RowFormat } from '#src/core/results.js';
 import { zeroDigest } from '#src/manifest/digest.js';
-import type { Manifest, ManifestArchive, ManifestRelation, ManifestSegment } from '#src/manifest/schema.js';
+import type { Manifest, ManifestArchive, ManifestLargeObjects, ManifestRelation, ManifestSegment, ManifestStream } from '#src/manifest/schema.js';
 import { publishManifest } from '#src/manifest/store.js';
 import { writeRestoreKit } from '#src/restore-kit/restore-kit.js';
-import { dataExtension, largeObjectsPath, schemaPath } from '#src/storage/layout.js';
+import { dataExtension, schemaPath } from '#src/storage/layout.js';
 import { openLocalStorage } from '#src/storage/local-storage.js';
 import { type Cluster, quoteIdentifier } from '../support/cluster.js';
 import { withoutConnectionEnv } from '../support/login.js';
@@ -93,6 +93,12 @@ const listSequences = `SELECT coalesce(json_agg(json_build_object('schema', sche
 
 const listViews = `SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname) ORDER BY c.oid), '[]') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'`;
 
+const contentQuery = 'SELECT loid, pageno, data FROM pg_largeobject ORDER BY loid, pageno';
+
+const metadataQuery = `SELECT oid, pg_get_userbyid(lomowner), CASE WHEN lomacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_array(pg_get_userbyid(grantor),
+  CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, privilege_type, is_grantable)), '[]') FROM aclexplode(lomacl)) END,
+  obj_description(oid, 'pg_largeobject'), NULL FROM pg_largeobject_metadata ORDER BY oid`;
+
 /** Makes a backup of a database with psql, pg_dump and the codecs' tools: two segments a data file, in the tables' order. Shares no code with the engine. */
 export const makeBackup = async (cluster: Cluster, database: string, options: HandMadeOptions): Promise<Manifest> => {
   const { codec, id } = options;
@@ -104,6 +110,13 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
   const encoding = ask('SHOW server_encoding');
   await mkdir(join(directory, 'data'), { recursive: true });
 
+  /** Statement and rows are in the database's encoding, as a session of its client_encoding sends them. */
+  const copy = (source: string, format: RowFormat): { readonly stored: Buffer; readonly rawBytes: number } => {
+    const script = `SET client_encoding TO '${encoding}';\nCOPY ${source} TO STDOUT (FORMAT ${format});\n`;
+    const input = Buffer.from(script, encoding === 'LATIN1' ? 'latin1' : 'utf8');
+    return toSegmentBytes(codec, format, tool('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-'], input));
+  };
+
   const relations: ManifestRelation[] = [];
   const files: { path: string; parts: Buffer[] }[] = [];
   for (const table of JSON.parse(ask(listTables)) as readonly TableRow[]) {
@@ -112,14 +125,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
     const segments: ManifestSegment[] = [];
     if (table.kind === 'r') {
       const list = table.columns.length === 0 ? '' : `(${table.columns.map(quoteIdentifier).join(', ')})`;
-      // Statement and rows are in the database's encoding, as a session of its client_encoding sends them.
-      const script = `SET client_encoding TO '${encoding}';\nCOPY ${quoted} ${list} TO STDOUT (FORMAT ${format});\n`;
-      const copied = tool(
-        'psql',
-        ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-'],
-        Buffer.from(script, encoding === 'LATIN1' ? 'latin1' : 'utf8'),
-      );
-      const { stored, rawBytes } = toSegmentBytes(codec, format, copied);
+      const { stored, rawBytes } = copy(`${quoted} ${list}`, format);
       if (files.at(-1)?.parts.length !== 1)
         files.push({ path: `data/t${String(files.length + 1).padStart(6, '0')}-a1-p001${dataExtension(codec)}`, parts: [] });
       const offset = files.at(-1)?.parts[0]?.length ?? 0;
@@ -148,6 +154,23 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
     });
   }
 
+  const streams: ManifestStream[] = [];
+  const addStream = (query: string, format: RowFormat): ManifestStream => {
+    const { stored, rawBytes } = copy(`(${query})`, format);
+    const path = `data/t${String(files.length + 1).padStart(6, '0')}-a1-p001${dataExtension(codec)}`;
+    files.push({ path, parts: [stored] });
+    const rowCount = Number(ask(`SELECT count(*) FROM (${query}) q`));
+    const sizes = { storedBytes: stored.length, rawBytes, rowCount, digest: zeroDigest };
+    const stream = { ...sizes, segments: [{ file: files.length - 1, offset: 0, ...sizes }] };
+    streams.push(stream);
+    return stream;
+  };
+  const readLargeObjects = (): ManifestLargeObjects => {
+    const [content, metadata] = [addStream(contentQuery, 'binary'), addStream(metadataQuery, 'text')];
+    return { objectCount: metadata.rowCount, pageSizeBytes: 2048, readMethod: 'pages', content, metadata };
+  };
+  const largeObjects = options.hasLargeObjects === true ? readLargeObjects() : null;
+
   const writeArchive = async (path: string, bytes: Buffer): Promise<ManifestArchive> => {
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFile(join(directory, path), bytes);
@@ -165,7 +188,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
       attempt: 1,
     });
   }
-  const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => relations.reduce((total, relation) => total + relation[field], 0);
+  const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => [...relations, ...streams].reduce((total, part) => total + part[field], 0);
   const manifest: Manifest = {
     format: 'dbbackup',
     formatVersion: 1,
@@ -199,10 +222,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         owner: 'postgres',
         snapshots: [{ number: 1, id: '00000003-00000001-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.000Z' }],
         schema: await writeArchive(schemaPath(1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),
-        largeObjects:
-          options.hasLargeObjects === true
-            ? await writeArchive(largeObjectsPath(1), tool('pg_dump', ['-Fc', '--blobs', '--data-only', '--exclude-table=*.*']))
-            : null,
+        largeObjects,
         relations,
         sequences: JSON.parse(ask(listSequences)) as Manifest['databases'][number]['sequences'],
         materializedViews: JSON.parse(ask(listViews)) as Manifest['databases'][number]['materializedViews'],

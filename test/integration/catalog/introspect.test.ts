@@ -117,7 +117,8 @@ describe('introspect', () => {
       );
       assert.equal(catalog.warnings.length, 1);
       assert.match(catalog.warnings[0] ?? '', /public\.on_hollow .* public\.hollow/);
-      assert.equal(catalog.largeObjectCount, 2);
+      assert.equal(catalog.largeObjects?.objectCount, 2);
+      assert.equal(catalog.largeObjects?.pageSizeBytes, 2048);
       assert.deepEqual(catalog.database, {
         name: database,
         owner: 'postgres',
@@ -174,8 +175,8 @@ describe('introspect', () => {
     await readCatalog(
       async (catalog) => {
         assert.deepEqual(
-          [catalog.relations, catalog.sequences, catalog.materializedViews, catalog.warnings, catalog.largeObjectCount],
-          [[], [], [], [], 0],
+          [catalog.relations, catalog.sequences, catalog.materializedViews, catalog.warnings, catalog.largeObjects],
+          [[], [], [], [], null],
         );
       },
       async () => undefined,

@@ -6,7 +6,7 @@ import { createLocalLeader } from '#src/catalog/snapshot.js';
 import { DbbackupError } from '#src/core/errors.js';
 import { processHost } from '#src/native/host.js';
 import { groupPostData } from '#src/tools/archive-list.js';
-import { type DumpOptions, dumpLargeObjects, dumpSchema } from '#src/tools/dump-schema.js';
+import { type DumpOptions, dumpSchema } from '#src/tools/dump-schema.js';
 import { chooseTool, findCompanion, findTools } from '#src/tools/find-tools.js';
 import {
   listArchive,
@@ -14,12 +14,11 @@ import {
   restoreEntries,
   restorePostData,
   restorePreData,
-  restoreWhole,
 } from '#src/tools/restore-archive.js';
 import { toToolConnection } from '#src/tools/tool.js';
 import { runChildOrThrow } from '../../support/child.js';
 import type { Cluster } from '../../support/cluster.js';
-import { uniqueDatabaseName, withDatabase } from '../../support/database.js';
+import { withDatabase } from '../../support/database.js';
 import { type Login, scramLogin, withoutConnectionEnv } from '../../support/login.js';
 import { sharedCluster } from '../../support/shared-cluster.js';
 import { withTemporaryDirectory } from '../../support/temporary-directory.js';
@@ -92,12 +91,6 @@ const describeSchema = async (cluster: Cluster, database: string): Promise<strin
   const text = await runChildOrThrow(join(cluster.binDir, 'pg_dump'), ['--schema-only'], { env });
   return text.replace(/^\\(un)?restrict .*$/gm, '');
 };
-
-const largeObjects = (cluster: Cluster, database: string): Promise<string> =>
-  cluster.psql(
-    database,
-    `SELECT m.oid, pg_get_userbyid(lomowner), lomacl, obj_description(m.oid, 'pg_largeobject'), encode(lo_get(m.oid), 'escape') FROM pg_largeobject_metadata m ORDER BY 1`,
-  );
 
 const indexedSql = `
 CREATE TABLE large (id int PRIMARY KEY, v text CONSTRAINT "odd; name" UNIQUE, w int);
@@ -203,37 +196,5 @@ describe('a schema archive', () => {
         await Promise.all(waiting);
       });
     });
-  });
-});
-
-describe('an archive of large objects', () => {
-  it('holds them with owners, privileges and comments, and nothing else', async () => {
-    const cluster = await sharedCluster();
-    const role = uniqueDatabaseName('owner');
-    await cluster.psql('postgres', `CREATE ROLE ${role}`);
-    try {
-      const sql = `CREATE TABLE t (id serial); CREATE MATERIALIZED VIEW v AS SELECT 1; CREATE PUBLICATION p FOR TABLE t; INSERT INTO t VALUES (1); SELECT setval('t_id_seq', 7);
-        SELECT lo_from_bytea(4711, 'one'), lo_from_bytea(4712, repeat('two', 100000)::bytea), lo_create(4713);
-        ALTER LARGE OBJECT 4712 OWNER TO ${role}; GRANT SELECT ON LARGE OBJECT 4712 TO PUBLIC; COMMENT ON LARGE OBJECT 4713 IS 'it''s empty'`;
-      for (const older of [0, 1]) {
-        await withScene(sql, async (scene) => {
-          const archive = await dumpWith(scene, dumpLargeObjects);
-          await withTarget(scene, archive, cluster.version - older, async (options) => {
-            const lines = (await listArchive(options)).map(({ line }) => line);
-            assert.deepEqual(
-              lines.filter(
-                (line) => !/ (BLOB|BLOBS|BLOB METADATA|ENCODING|STDSTRINGS|SEARCHPATH|DATABASE) - | - LARGE OBJECTS? /.test(line),
-              ),
-              [],
-            );
-            assert.deepEqual(await restoreWhole(options, 'large objects'), []);
-          });
-          assert.equal(await largeObjects(cluster, scene.target), await largeObjects(cluster, scene.source));
-          assert.match(await largeObjects(cluster, scene.target), new RegExp(`4712\\|${role}\\|{.*=r/.*}`));
-        });
-      }
-    } finally {
-      await cluster.psql('postgres', `DROP ROLE ${role}`);
-    }
   });
 });

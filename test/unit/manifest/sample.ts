@@ -96,11 +96,10 @@ export const toFacts = (
     databases: [
       {
         number: 1,
-        catalog: { server, database, relations, sequences: [], materializedViews: [], largeObjectCount: 0, warnings: [] },
+        catalog: { server, database, relations, sequences: [], materializedViews: [], largeObjects: null, warnings: [] },
         plan,
         snapshot: { number: 1, id: '00000003-0000001B-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.100Z' },
         schema: { path: 'schema/0001.dump.zst', sizeBytes: 4, sha256: '5'.repeat(64), pgDumpVersion: '15.18' },
-        largeObjects: null,
       },
     ],
     tasks: queueTasks([{ number: 1, plan }]),

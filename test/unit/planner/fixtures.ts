@@ -61,6 +61,6 @@ export const makeCatalog = (relations: readonly Relation[], facts: Partial<Serve
   relations,
   sequences: [],
   materializedViews: [],
-  largeObjectCount: 0,
+  largeObjects: null,
   warnings: [],
 });

@@ -9,7 +9,6 @@ import {
   dataStem,
   isBackupId,
   isSafePath,
-  largeObjectsPath,
   nameInBackup,
   newBackupId,
   readAttempt,
@@ -112,6 +111,5 @@ describe('layout', () => {
     assert.equal(readAttempt('something'), 1);
     assert.deepEqual((['zstd', 'lz4', 'gzip', 'none'] as const).map(dataExtension), ['.zst', '.lz4', '.gz', '.copy']);
     assert.equal(schemaPath(1), 'schema/0001.dump.zst');
-    assert.equal(largeObjectsPath(12), 'large-objects/0012.dump');
   });
 });
