@@ -139,11 +139,7 @@ const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<stri
   if (different.length > 0) throw differs(different.map(([key]) => displayKey(key)));
 };
 
-const compareLargeObjects = (
-  largeObjects: ManifestLargeObjects | null,
-  found: ReadonlyMap<string, Sum>,
-  areOwned: boolean,
-): void => {
+const compareLargeObjects = (largeObjects: ManifestLargeObjects | null, found: ReadonlyMap<string, Sum>, areOwned: boolean): void => {
   if (largeObjects === null) return;
   for (const stream of areOwned ? (['content', 'metadata'] as const) : (['content'] as const)) {
     const { rowCount, digest } = largeObjects[stream];

@@ -69,7 +69,18 @@ export class DatabaseRestore {
       const { memoryLimitBytes } = options;
       const worker = this.#toWorker();
       await this.#phase('large objects', () =>
-        restoreLargeObjects({ manifest, largeObjects, storage, worker, isOwnerDropped, arePrivilegesDropped, jobs, memoryLimitBytes, signal, emit }),
+        restoreLargeObjects({
+          manifest,
+          largeObjects,
+          storage,
+          worker,
+          isOwnerDropped,
+          arePrivilegesDropped,
+          jobs,
+          memoryLimitBytes,
+          signal,
+          emit,
+        }),
       );
     }
     await this.#phase('post-data', async () =>

@@ -56,7 +56,10 @@ export const restoreLargeObjects = async (options: RestoreLargeObjectsOptions): 
   const { content, metadata } = largeObjects;
   const listener = {
     onStarted: ({ origin }: { readonly origin: number }) => emit({ type: 'chunk.started', taskId: origin, name: nameOf(origin) }),
-    onFinished: async (_: unknown, result: { taskId: number; rawBytes: number; storedBytes: number; rowCount: number; elapsedMs: number }) => {
+    onFinished: async (
+      _: unknown,
+      result: { taskId: number; rawBytes: number; storedBytes: number; rowCount: number; elapsedMs: number },
+    ) => {
       const { taskId, rawBytes, storedBytes, rowCount, elapsedMs } = result;
       emit({ type: 'chunk.finished', taskId, name: nameOf(taskId), rawBytes, storedBytes, rowCount, elapsedMs });
     },
@@ -113,6 +116,6 @@ const raised = { '42710': 'target_not_empty', '42704': 'role_missing' } as const
 
 const explain = (error: DbbackupError): DbbackupError => {
   const { sqlstate } = error.details;
-  if (error.code !== 'server_error' || !(sqlstate === '42710' || sqlstate === '42704')) return error;
+  if (sqlstate !== '42710' && sqlstate !== '42704') return error;
   return new DbbackupError(raised[sqlstate], error.message, { cause: error, details: error.details });
 };

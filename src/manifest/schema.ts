@@ -55,7 +55,11 @@ const streamSchema = z.object({ rowCount: count, rawBytes: count, storedBytes: c
 
 export const largeObjectsSchema = z.object({
   objectCount: positive,
-  pageSizeBytes: z.int().min(128).max(1024 * 1024).meta({ description: 'what pageno counts: a quarter of the server’s block' }),
+  pageSizeBytes: z
+    .int()
+    .min(128)
+    .max(1024 * 1024)
+    .meta({ description: 'what pageno counts: a quarter of the server’s block' }),
   readMethod: z.enum(['pages', 'functions']),
   content: streamSchema.meta({ description: 'rows of pg_largeobject, in binary' }),
   metadata: streamSchema.meta({ description: 'a row for each object, in text' }),

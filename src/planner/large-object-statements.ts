@@ -18,7 +18,9 @@ export const largeObjectFormats = { content: 'binary', metadata: 'text' } as con
  * What a session that reads ranges of pages adds to its set-up: the planner knows nothing of `pg_largeobject`, which nobody analyses, and
  * would read all of it for each range, or sort a range on disk although the index has it in order.
  */
-export const rangeReadingSql: readonly string[] = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort'].map((name) => `SET ${name} TO off`);
+export const rangeReadingSql: readonly string[] = ['enable_seqscan', 'enable_bitmapscan', 'enable_sort'].map(
+  (name) => `SET ${name} TO off`,
+);
 
 /**
  * Statements for one chunk. There is no lock and no check as tables have them: `pg_largeobject` and `pg_largeobject_metadata` are catalogs, which no DDL changes, and
@@ -71,14 +73,16 @@ const pieceBytes = 1024 * 1024;
 const readMode = 262144;
 const seekEnd = 2;
 
-/** Each step needs the one before, and OFFSET 0 keeps it one: open, size, close, then the pieces. A descriptor left open would last until the transaction's end. */
+/**
+ * An object's size is one expression, which opens, seeks and closes: a descriptor left open would last until the transaction's end. It must not become a join of calls:
+ * descriptors repeat, and the planner remembers what a call gave for the same number before (Memoize, PostgreSQL 14).
+ */
 const functionsQuery = (range: Range, pageSizeBytes: number): string => `SELECT o.oid, (piece.place / ${pageSizeBytes})::pg_catalog.int4,
   pg_catalog.lo_get(o.oid, piece.place, ${pieceBytes})
-FROM (SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m${oidRange(range)} ORDER BY m.oid) o
-CROSS JOIN LATERAL (SELECT pg_catalog.lo_open(o.oid, ${readMode}) AS descriptor OFFSET 0) opened
-CROSS JOIN LATERAL (SELECT pg_catalog.lo_lseek64(opened.descriptor, 0, ${seekEnd}) AS size OFFSET 0) sought
-CROSS JOIN LATERAL (SELECT sought.size + 0 * pg_catalog.lo_close(opened.descriptor) AS size OFFSET 0) closed
-CROSS JOIN LATERAL pg_catalog.generate_series(0::bigint, closed.size - 1, ${pieceBytes}) piece(place)`;
+FROM (SELECT m.oid, (SELECT pg_catalog.lo_lseek64(opened.descriptor, 0, ${seekEnd}) + 0 * pg_catalog.lo_close(opened.descriptor)
+    FROM (SELECT pg_catalog.lo_open(m.oid, ${readMode}) AS descriptor OFFSET 0) opened) AS size
+  FROM pg_catalog.pg_largeobject_metadata m${oidRange(range)} ORDER BY m.oid OFFSET 0) o
+CROSS JOIN LATERAL pg_catalog.generate_series(0::bigint, o.size - 1, ${pieceBytes}) piece(place)`;
 
 const contentQueries: Readonly<Record<LargeObjectReadMethod, (range: Range, pageSizeBytes: number) => string>> = {
   pages: pagesQuery,

@@ -167,7 +167,11 @@ export const toLargeObjectStatements = (step: LargeObjectStep, pageSizeBytes: nu
       };
     case 'set':
       // After the content: an owner may have no right to write. Not in the segment's transaction, which would hold a lock on every object.
-      return { beginSql: stageMetadata('PRESERVE ROWS'), copySql: copyMetadata, endSql: ['COMMIT', setProperties, `DROP TABLE ${objects}`] };
+      return {
+        beginSql: stageMetadata('PRESERVE ROWS'),
+        copySql: copyMetadata,
+        endSql: ['COMMIT', setProperties, `DROP TABLE ${objects}`],
+      };
   }
 };
 

@@ -4,7 +4,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ChecksumName, CodecName, RowFormat } from '#src/core/results.js';
 import { zeroDigest } from '#src/manifest/digest.js';
-import type { Manifest, ManifestArchive, ManifestLargeObjects, ManifestRelation, ManifestSegment, ManifestStream } from '#src/manifest/schema.js';
+import type {
+  Manifest,
+  ManifestArchive,
+  ManifestLargeObjects,
+  ManifestRelation,
+  ManifestSegment,
+  ManifestStream,
+} from '#src/manifest/schema.js';
 import { publishManifest } from '#src/manifest/store.js';
 import { writeRestoreKit } from '#src/restore-kit/restore-kit.js';
 import { dataExtension, schemaPath } from '#src/storage/layout.js';
@@ -188,7 +195,8 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
       attempt: 1,
     });
   }
-  const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number => [...relations, ...streams].reduce((total, part) => total + part[field], 0);
+  const sum = (field: 'rowCount' | 'rawBytes' | 'storedBytes'): number =>
+    [...relations, ...streams].reduce((total, part) => total + part[field], 0);
   const manifest: Manifest = {
     format: 'dbbackup',
     formatVersion: 1,

@@ -8,13 +8,7 @@ import { processHost } from '#src/native/host.js';
 import { groupPostData } from '#src/tools/archive-list.js';
 import { type DumpOptions, dumpSchema } from '#src/tools/dump-schema.js';
 import { chooseTool, findCompanion, findTools } from '#src/tools/find-tools.js';
-import {
-  listArchive,
-  type RestoreArchiveOptions,
-  restoreEntries,
-  restorePostData,
-  restorePreData,
-} from '#src/tools/restore-archive.js';
+import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '#src/tools/restore-archive.js';
 import { toToolConnection } from '#src/tools/tool.js';
 import { runChildOrThrow } from '../../support/child.js';
 import type { Cluster } from '../../support/cluster.js';
