@@ -28,6 +28,7 @@ export const formatShow = (report: ShowReport, style: Style): string => {
       ...manifest.databases.flatMap((database) => [
         ['database', database.name, `${database.encoding}, owner ${database.owner}`] as const,
         ...database.snapshots.map((snapshot) => ['snapshot', snapshot.id, `at ${snapshot.lsn}, taken ${snapshot.takenAt}`] as const),
+        ...(database.largeObjects === null ? [] : [toLargeObjectsLine(database.largeObjects)]),
       ]),
       ['server', server.versionText, `system ${server.systemIdentifier}`],
       ['started', manifest.startedAt],
@@ -47,6 +48,18 @@ export const formatShow = (report: ShowReport, style: Style): string => {
     style,
   );
   return `${summary}\n${formatRelations(report)}`;
+};
+
+type LargeObjects = NonNullable<ShowReport['manifest']['databases'][number]['largeObjects']>;
+
+const toLargeObjectsLine = ({ objectCount, content, metadata, readMethod }: LargeObjects): readonly [string, string, string] => {
+  const [raw, stored] = [content.rawBytes + metadata.rawBytes, content.storedBytes + metadata.storedBytes];
+  const parts = formatPlural(content.segments.length + metadata.segments.length, 'part');
+  return [
+    'large objects',
+    formatCount(objectCount),
+    `${formatBytes(raw)}, ${formatBytes(stored)} stored in ${parts}, read by ${readMethod}`,
+  ];
 };
 
 const formatRelations = ({ manifest }: ShowReport): string => {

@@ -40,7 +40,8 @@ export const planLargeObjects = (facts: LargeObjectFacts | null, targetBytes: nu
 };
 
 /** Of boundaries at equal distances those, at equal distances again, that make at most `rangeCount` ranges. */
-const choose = (boundaries: readonly LargeObjectKey[], rangeCount: number): readonly LargeObjectKey[] => {
+const choose = (boundaries: readonly LargeObjectKey[], wantedCount: number): readonly LargeObjectKey[] => {
+  const rangeCount = Math.min(wantedCount, boundaries.length + 1);
   const places = Array.from({ length: Math.max(0, rangeCount - 1) }, (_, index) =>
     Math.floor(((index + 1) * boundaries.length) / rangeCount),
   );

@@ -147,19 +147,33 @@ describe('a data file that is not what was written', () => {
     });
   });
 
-  it('is found in the archive of large objects, which pg_restore would load as it is, by verify and before the target is touched', async () => {
+  it('is found in large objects by verify, and by a restore before they are committed', async () => {
     await withScene(
       "SELECT lo_from_bytea(0, convert_to(repeat('large object ', 500), 'UTF8'))",
-      async ({ cluster, database, run, backUp, directoryOf }) => {
+      async ({ cluster, repository, run, backUp, directoryOf }) => {
         const id = await backUp();
-        const path = 'large-objects/0001.dump';
-        await flipBit(join(directoryOf(id), path), -200);
-        const verified = await run(['verify', id]);
-        assert.equal(verified.status, 20, verified.stderr);
-        assert.match(verified.stderr, new RegExp(`damage: ${path}`));
-        const restored = await run(['restore', 'single', id, '--target-db', cluster.uri(database), '--clean', '--yes']);
-        expectFailure(restored, { status: 20, code: 'data_damaged', message: new RegExp(path), hint: /copy/ });
-        assert.equal(await cluster.psql(database, 'SELECT count(*) FROM pg_largeobject_metadata'), '1');
+        const { manifest } = await show({ id, outputDir: repository });
+        const largeObjects = manifest.databases[0]?.largeObjects;
+        for (const [name, stream] of [
+          ['large objects', largeObjects?.content],
+          ['large objects (metadata)', largeObjects?.metadata],
+        ] as const) {
+          const segment = stream?.segments[0];
+          assert.ok(segment !== undefined);
+          const { path } = manifest.files[segment.file] ?? {};
+          assert.ok(path !== undefined);
+          await flipBit(join(directoryOf(id), path), segment.offset + Math.floor(segment.storedBytes * 0.5));
+          const verified = await run(['verify', id]);
+          assert.equal(verified.status, 20, verified.stderr);
+          assert.ok(verified.stderr.includes(`damage: ${path}, ${name}`), verified.stderr);
+          await withDatabase(cluster, async (target) => {
+            const restored = await run(['restore', 'single', id, '--target-db', cluster.uri(target)]);
+            expectFailure(restored, { status: 20, code: 'data_damaged', message: /large objects/, hint: /copy/ });
+            assert.equal(await cluster.psql(target, 'SELECT count(*) FROM pg_largeobject'), '0');
+          });
+          await flipBit(join(directoryOf(id), path), segment.offset + Math.floor(segment.storedBytes * 0.5));
+        }
+        assert.deepEqual((await verify({ id, outputDir: repository })).damage, []);
       },
     );
   });

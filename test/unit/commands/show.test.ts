@@ -65,3 +65,25 @@ test('a database with many relations, and one with none', () => {
     /\nno relations with rows\n$/,
   );
 });
+
+test('large objects are told with their number and size', () => {
+  const manifest = createManifest('x', '2026-01-03T00:00:00.000Z', []);
+  const [database] = manifest.databases;
+  assert.ok(database !== undefined);
+  const stream = (rowCount: number, rawBytes: number) => ({
+    rowCount,
+    rawBytes,
+    storedBytes: rawBytes / 2,
+    digest: '0'.repeat(32),
+    segments: [],
+  });
+  const largeObjects = {
+    objectCount: 1234,
+    pageSizeBytes: 2048,
+    readMethod: 'pages',
+    content: stream(5000, 8 * 1024 ** 2),
+    metadata: stream(1234, 2 * 1024 ** 2),
+  } as const;
+  const text = formatShow({ manifest: { ...manifest, databases: [{ ...database, largeObjects }] }, directory: '/b' }, style);
+  assert.match(text, /large objects +1,234 +10\.0 MB, 5\.00 MB stored in 0 parts, read by pages/);
+});
