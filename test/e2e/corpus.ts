@@ -74,7 +74,10 @@ CREATE MATERIALIZED VIEW a_on_z AS SELECT count(*) FROM z_base;
 CREATE UNIQUE INDEX ON z_base (account);
 CREATE MATERIALIZED VIEW hollow AS SELECT 1 AS id WITH NO DATA;
 COMMENT ON TABLE narrow IS 'a comment; with -- signs';
-SELECT lo_from_bytea(4711, 'a large object'), lo_from_bytea(4712, decode(repeat('ab', 300000), 'hex'));
+SELECT lo_from_bytea(4711, 'a large object'), lo_from_bytea(4712, decode(repeat('ab', 300000), 'hex')), lo_create(4713);
+DO $do$ DECLARE fd int := lo_open(lo_create(4714), 131072); BEGIN PERFORM lowrite(fd, 'short'), lo_lseek64(fd, 3000000, 0), lowrite(fd, 'behind a hole'); END $do$;
+GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC; GRANT UPDATE ON LARGE OBJECT 4712 TO PUBLIC; REVOKE SELECT ON LARGE OBJECT 4713 FROM postgres;
+COMMENT ON LARGE OBJECT 4713 IS 'it''s "empty"; $do$ %s';
 ANALYZE;
 `;
 
