@@ -2,6 +2,7 @@ import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { afterFailure } from './after-failure.js';
 import { introspect } from './introspect.js';
 import type { HeldSnapshot, Leader, SnapshotOptions } from './leader.js';
+import { adviseLockRoom } from './lock-room.js';
 import type { Catalog, Relation } from './model.js';
 import { displayName } from './names.js';
 import { prelude } from './prelude.js';
@@ -112,7 +113,7 @@ const explainLockError = async (
   count: number,
 ): Promise<DbbackupError> => {
   if (error.details.sqlstate === '53200') {
-    const hint = `Raise max_locks_per_transaction on the server: the backup locks ${count} relations at the same time.`;
+    const hint = await adviseLockRoom(session, count);
     return new DbbackupError(error.code, `the server has no room for ${count} locks: ${error.message}`, {
       cause: error,
       details: { ...error.details, hint },

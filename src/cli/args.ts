@@ -171,6 +171,7 @@ const toBackup = (database: string, flags: BackupFlags): Request => {
       ...(flags.compression !== undefined && { compression: flags.compression }),
       ...(flags.format !== undefined && { format: flags.format }),
       ...(flags.checksum !== undefined && { checksum: flags.checksum }),
+      ...(flags.lockWaitTimeout !== undefined && { lockTimeoutMs: flags.lockWaitTimeout }),
       ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
     },
   };

@@ -34,6 +34,21 @@ export const sizeWithin =
     return sizeBytes;
   };
 
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
+/** What the server's settings of type integer hold. */
+const maxDurationMs = 2 ** 31 - 1;
+
+/** A parser of durations as PostgreSQL writes them, for the option called `name`: `500`, `500ms`, `10s`, `5min`, `1h`. Gives milliseconds. */
+export const duration =
+  (name: string) =>
+  (text: string): number => {
+    const [, digits = '', unit = ''] = /^(\d{1,10}) *(ms|s|min|h|)$/.exec(text.trim()) ?? [];
+    const value = Number(digits) * (durationUnits[unit === '' ? 'ms' : unit] ?? Number.NaN);
+    if (digits === '' || value > maxDurationMs)
+      throw toUsageError(`${name} must be milliseconds, or a number with ms, s, min or h, up to 24 days, not "${text}"`);
+    return value;
+  };
+
 /** A port or, as libpq takes it, a comma-separated list of ports. The value is not repeated: `-psecret` is another program's way to give a password. */
 export const parsePort = (text: string): string => {
   const isPort = (port: string): boolean => /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { defaults } from '../commands/options.js';
 import { type ExitStatus, formatHelpTail } from './help.js';
-import { nonEmpty, parseCompression, parsePort, sizeWithin, wholeNumber } from './option-values.js';
+import { duration, nonEmpty, parseCompression, parsePort, sizeWithin, wholeNumber } from './option-values.js';
 
 /** Options as commander hands them over: what every command has. */
 export interface OutputFlags {
@@ -32,6 +32,7 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly forceLevel?: true;
   readonly format?: 'auto' | 'binary' | 'text';
   readonly checksum?: 'xxh3-128' | 'sha256';
+  readonly lockWaitTimeout?: number;
   readonly mode?: 'chunked' | 'native';
   readonly pgBinDir?: string;
   readonly verify?: true;
@@ -138,6 +139,11 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       ]),
     )
     .addOption(new Option('--checksum <NAME>', `of the data files ${byDefault(defaults.checksum)}`).choices(['xxh3-128', 'sha256']))
+    .addOption(
+      new Option('--lock-wait-timeout <TIME>', 'fail when a table stays locked so long, as 5000 or 10s (default: wait)').argParser(
+        duration('--lock-wait-timeout'),
+      ),
+    )
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written');

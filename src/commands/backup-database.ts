@@ -1,4 +1,5 @@
 import type { HeldSnapshot } from '../catalog/leader.js';
+import { adviseLockRoom } from '../catalog/lock-room.js';
 import { prelude } from '../catalog/prelude.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
@@ -100,14 +101,27 @@ export class DatabaseBackup {
   }
 
   async #storeSchema(): Promise<ManifestArchive> {
-    const { id, pgDump, storage, signal, record, warn } = this.#run;
+    const { id, options, pgDump, storage, signal, record, warn } = this.#run;
     const { number, session, held } = this.#parts;
+    const { lockTimeoutMs } = options;
     const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
-    const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal };
-    const { archive, warnings } = await storeSchema(target, (outPath) => dumpSchema({ ...dump, outPath }));
+    const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal, lockTimeoutMs };
+    const { archive, warnings } = await storeSchema(target, (outPath) => this.#adviseOnLocks(() => dumpSchema({ ...dump, outPath })));
     warn(warnings);
     record({ type: 'schema.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
     return archive;
+  }
+
+  /** Runs pg_dump, which locks what the leader has locked before. */
+  async #adviseOnLocks<T>(dump: () => Promise<T>): Promise<T> {
+    const { session, held } = this.#parts;
+    try {
+      return await dump();
+    } catch (error) {
+      if (!(error instanceof DbbackupError && /out of shared memory/.test(error.message))) throw error;
+      const hint = await adviseLockRoom(session, held.catalog.relations.length);
+      throw new DbbackupError(error.code, error.message, { cause: error, details: { ...error.details, hint } });
+    }
   }
 
   /** What turns a planned task of this database into one for the engine. */

@@ -140,7 +140,7 @@ export class BackupRun {
     const { options, settings, context } = this.#parts;
     const { jobs } = settings;
     const leaders = sessions.map((session) => createLocalLeader(session));
-    return withSnapshots(leaders, {}, async (snapshots) => {
+    return withSnapshots(leaders, { lockTimeoutMs: options.lockTimeoutMs ?? 0 }, async (snapshots) => {
       const run = this.#toRunParts();
       const databases = snapshots.map((held, index) => {
         const source = sources[index];

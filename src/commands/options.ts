@@ -55,6 +55,11 @@ export interface BackupOptions {
    * Default: 144 MiB, exceeded where that many jobs cannot run in it.
    */
   readonly memoryLimitBytes?: number;
+  /**
+   * How long to wait for a relation that another session has locked, in milliseconds, then `lock_not_available`. 0 waits for ever.
+   * Default: the snapshot waits for ever; pg_dump, whose locks are held by then unless somebody queued in between, 30 seconds.
+   */
+  readonly lockTimeoutMs?: number;
   /** Directory of pg_dump. Default: the newest suitable one of the usual places and `PATH`. */
   readonly pgBinDir?: string;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */

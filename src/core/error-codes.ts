@@ -36,6 +36,12 @@ export const errorCodes = {
     'a relation was rewritten or replaced while it was being read',
     'Run the backup again when no DDL is running.',
   ),
+  recovery_conflict: entry(
+    1,
+    true,
+    'a standby ended the backup’s session so that recovery could go on',
+    'Set max_standby_streaming_delay = -1 (or longer than a backup takes) or hot_standby_feedback = on on the standby, then run again; or back up the primary.',
+  ),
   snapshot_invalid: entry(1, false, 'the exported snapshot is gone'),
   row_too_large: entry(
     1,

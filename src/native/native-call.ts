@@ -1,4 +1,4 @@
-import { isErrorCode } from '../core/error-codes.js';
+import { type ErrorCode, isErrorCode } from '../core/error-codes.js';
 import { DbbackupError, type ErrorDetails } from '../core/errors.js';
 
 /** A function whose frames, and those below it, are left out of a stack: what a caller sees begins with the caller. */
@@ -20,7 +20,17 @@ const wrapError = (error: unknown, isAborted: boolean): DbbackupError => {
   const details = toDetails(error);
   // What fails because it is being stopped was cancelled, whatever the stop made it stumble over.
   if (isAborted && code !== 'cancelled') return new DbbackupError('cancelled', 'the run was cancelled', { cause: error, details });
-  return new DbbackupError(isErrorCode(code) ? code : 'internal', error.message, { cause: error, details });
+  return new DbbackupError(toCode(code, error.message, details), error.message, { cause: error, details });
+};
+
+/** Sessions of dbbackup are not serializable: with this SQLSTATE a standby cancels those that stand in the way of recovery (storage/ipc/standby.c). */
+const recoveryConflictState = '40001';
+
+const toCode = (code: unknown, message: string, { sqlstate }: ErrorDetails): ErrorCode => {
+  // The last words of a session that was ended come with the loss of its connection, as text alone.
+  const isEnded = code === 'connection_lost' && message.includes('conflict with recovery');
+  if (isEnded || sqlstate === recoveryConflictState) return 'recovery_conflict';
+  return isErrorCode(code) ? code : 'internal';
 };
 
 /** Remembers the stack of a call, so that its error can show it although it is made later, on a stack of its own. */

@@ -15,7 +15,7 @@ export interface DumpOptions extends ToolOptions {
    * How long pg_dump waits for a lock. A DDL statement may be waiting for the snapshot's holder and let nobody pass: without a limit both would wait for ever.
    * Default: 30 seconds.
    */
-  readonly lockTimeoutMs?: number;
+  readonly lockTimeoutMs?: number | undefined;
 }
 
 const defaultLockTimeoutMs = 30_000;

@@ -7,6 +7,7 @@ import type { Tool, ToolExit, ToolRun } from './tool.js';
 const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
   // pg_dump's --lock-wait-timeout is a statement_timeout for its LOCK TABLE.
   [/canceling statement due to (?:lock|statement) timeout|could not obtain lock on relation/, 'lock_not_available'],
+  [/due to conflict with recovery/, 'recovery_conflict'],
   [/invalid snapshot identifier|snapshot ".*" does not exist|could not import the requested snapshot/, 'snapshot_invalid'],
   [/server version mismatch|unsupported version \(\d/, 'tools_too_old'],
   [

@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly baseDir?: string;
   /** False (default) gives up safety against power loss for speed, as tests may; true is what a server in production does. */
   readonly isDurable?: boolean;
+  /** A primary of the same version, of which the new cluster becomes a hot standby by streaming replication: its databases, roles and settings are the primary’s. */
+  readonly standbyOf?: Cluster;
   /** Page checksums, which make the server notice a damaged page. Default false. */
   readonly hasDataChecksums?: boolean;
 }
@@ -109,6 +111,9 @@ const toConfiguration = (options: ClusterOptions, socketDir: string, port: numbe
     logging_collector: 'off',
     log_line_prefix: '%m [%p] %q%u@%d ',
     ...(options.isDurable === true ? {} : fastButUnsafe),
+    ...(options.standbyOf === undefined
+      ? {}
+      : { primary_conninfo: `host=${options.standbyOf.host} port=${options.standbyOf.port} user=postgres`, hot_standby: 'on' }),
     ...(certificates === undefined ? {} : { ssl: 'on', ssl_cert_file: certificates.certificatePath, ssl_key_file: certificates.keyPath }),
     ...options.settings,
   };
@@ -118,6 +123,7 @@ const toConfiguration = (options: ClusterOptions, socketDir: string, port: numbe
 };
 
 const toHostBasedAuthentication = (auth: 'trust' | 'scram-sha-256'): string => `local   all all trust
+local   replication all trust
 hostssl all ${tlsLogin.user} 127.0.0.1/32 scram-sha-256
 host    all ${tlsLogin.user} 127.0.0.1/32 reject
 host    all ${scramLogin.user} 127.0.0.1/32 scram-sha-256
@@ -136,6 +142,24 @@ const own = (path: string, user: ServerUser | undefined): void => {
   if (user !== undefined) chownSync(path, user.uid, user.gid);
 };
 
+/** By initdb, or for a standby by copying its primary. */
+const fillDataDirectory = async (options: ClusterOptions, binDir: string, dataDir: string, cwd: string): Promise<void> => {
+  const childOptions = { cwd, ...findServerUser() };
+  if (options.standbyOf !== undefined) {
+    const { host, port } = options.standbyOf;
+    const source = ['-h', host, '-p', String(port), '-U', 'postgres'];
+    await runChildOrThrow(join(binDir, 'pg_basebackup'), [...source, '-D', dataDir, '-X', 'stream', '--checkpoint=fast'], childOptions);
+    writeFileSync(join(dataDir, 'standby.signal'), '');
+    return;
+  }
+  const args = ['-D', dataDir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync'];
+  await runChildOrThrow(
+    join(binDir, 'initdb'),
+    [...args, ...(options.hasDataChecksums === true ? ['--data-checksums'] : [])],
+    childOptions,
+  );
+};
+
 /** Creates the data directory and starts the server in it; another process may have taken the port meanwhile, so it is tried three times. */
 const startServer = async (options: ClusterOptions, privateDir: string, directories: string[]): Promise<Cluster> => {
   const { version, binDir } = findServer(options.version);
@@ -146,13 +170,7 @@ const startServer = async (options: ClusterOptions, privateDir: string, director
   else directories.push(dataDir);
   own(dataDir, user);
 
-  const initArgs = ['-D', dataDir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync'];
-  const initOptions = { cwd: privateDir, ...user };
-  await runChildOrThrow(
-    join(binDir, 'initdb'),
-    [...initArgs, ...(options.hasDataChecksums === true ? ['--data-checksums'] : [])],
-    initOptions,
-  );
+  await fillDataDirectory(options, binDir, dataDir, privateDir);
 
   const certificates = options.isTls === true ? await makeCertificates(privateDir) : undefined;
   if (certificates !== undefined) {
@@ -175,7 +193,7 @@ const startServer = async (options: ClusterOptions, privateDir: string, director
     const caPath = certificates === undefined ? {} : { caPath: certificates.caPath };
     const coordinates = { version, binDir, host: privateDir, port, dataDir, logPath, pid: postmaster.pid, ...caPath };
     const cluster = toCluster(coordinates, ({ mode } = {}) => postmaster.stop(mode));
-    await cluster.psql('postgres', createRoles(version));
+    if (options.standbyOf === undefined) await cluster.psql('postgres', createRoles(version));
     return cluster;
   }
 };
