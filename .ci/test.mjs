@@ -10,6 +10,18 @@ import { listFiles, root } from './steps.mjs';
 const folders = ['unit', 'integration', 'contract', 'faults', 'e2e', 'oracle'];
 const withoutCluster = /^dist-dev\/test\/unit\//;
 const args = process.argv.slice(2);
+
+/** `--runs N` and `--seed S` of the oracle: how many databases are made at random, and from which number. */
+const takeNumber = (name) => {
+  const index = args.indexOf(name);
+  return index === -1 ? undefined : args.splice(index, 2)[1];
+};
+const oracleEnv = Object.fromEntries(
+  [
+    ['DBBACKUP_ORACLE_RUNS', takeNumber('--runs')],
+    ['DBBACKUP_ORACLE_SEED', takeNumber('--seed')],
+  ].filter(([, value]) => value !== undefined),
+);
 const options = args.filter((arg) => arg.startsWith('-'));
 const wanted = args.filter((arg) => !arg.startsWith('-'));
 
@@ -34,7 +46,7 @@ const nodeOptions = ['--enable-source-maps', '--test', '--test-reporter=spec', '
 const runner = spawn(process.execPath, [...nodeOptions, ...options, ...files], {
   cwd: root,
   stdio: ['ignore', 'inherit', 'inherit'],
-  env: { ...process.env, ...(cluster === undefined ? {} : { [sharedClusterVariable]: cluster.coordinates }) },
+  env: { ...process.env, ...oracleEnv, ...(cluster === undefined ? {} : { [sharedClusterVariable]: cluster.coordinates }) },
 });
 // The terminal sends Ctrl-C to the runner too; it ends by itself, and the cluster is stopped after it.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.kill(signal));
