@@ -1,5 +1,8 @@
 /** The program's entry: gives the CLI its process. Commands are loaded when they are called, so that --help need not wait for them. */
+import { keepHeapSmall } from './heap.js';
 import { runCli } from './run.js';
+
+keepHeapSmall();
 
 // A reader that has gone (`dbbackup list | head -1`) is no error of ours, and no reason to end a backup.
 for (const stream of [process.stdout, process.stderr]) {

@@ -11,9 +11,10 @@ const maxChecksumBytes = 1024;
 
 /** Writes the checksum, then the manifest: from now on the backup exists. Throws what `Storage.publish` throws, and `manifest_damaged` for a manifest nobody could read. */
 export const publishManifest = async (storage: Storage, manifest: Manifest): Promise<void> => {
-  const text = serialiseManifest(manifest);
-  await storage.publish(nameInBackup(manifest.id, backupNames.manifestChecksum), toChecksumLine(text));
-  await storage.publish(nameInBackup(manifest.id, backupNames.manifest), text);
+  // As bytes at once: text and its bytes are the largest things of a backup of many relations.
+  const content = Buffer.from(serialiseManifest(manifest));
+  await storage.publish(nameInBackup(manifest.id, backupNames.manifestChecksum), toChecksumLine(content));
+  await storage.publish(nameInBackup(manifest.id, backupNames.manifest), content);
 };
 
 /** The manifest of a finished backup. Throws `backup_unfinished` without one, `manifest_damaged`, `format_unsupported`, `path_unsafe`. */
