@@ -13,6 +13,9 @@ export type {
   DeleteReport,
   ListOptions,
   ListReport,
+  OwnershipOptions,
+  RestoreListOptions,
+  RestoreListReport,
   RestoreOptions,
   RestoreReport,
   RunContext,
@@ -21,8 +24,10 @@ export type {
   VerifyReport,
 } from './commands/options.js';
 export { restore } from './commands/restore.js';
+export { listRestore } from './commands/restore-list.js';
 export { type ShowReport, show } from './commands/show.js';
 export { verify } from './commands/verify.js';
 export { type ErrorCode, errorCodes, isErrorCode } from './core/error-codes.js';
 export { DbbackupError, type ErrorDetails } from './core/errors.js';
 export type { Event, EventListener } from './core/events.js';
+export type { SectionName, SelectionOptions } from './core/selection.js';

@@ -1,10 +1,14 @@
 import { DbbackupError } from '../core/errors.js';
 import { readLargeObjectFacts } from './large-objects.js';
-import type { Catalog, Column, DatabaseSettings, Relation, Sequence, ServerFacts } from './model.js';
+import type { Catalog, Column, DatabaseSettings, ForeignKey, Relation, Sequence, ServerFacts } from './model.js';
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
   databaseQuery,
+  foreignKeysQuery,
+  otherRelationsQuery,
   relationsQuery,
+  schemasQuery,
+  searchPathQuery,
   sequencesQuery,
   sequenceValuesQuery,
   serverQuery,
@@ -14,6 +18,7 @@ import {
   viewsQuery,
 } from './queries.js';
 import { forEachRow, type QuerySession, queryRow, type Row, toFlag, toNumber, toText } from './rows.js';
+import { type Scope, wholeScope } from './scope.js';
 import { TypeResolver } from './types.js';
 import { orderRefresh } from './views.js';
 
@@ -24,23 +29,58 @@ import { orderRefresh } from './views.js';
  * Errors: `permission_denied` for a sequence or large object that may not be read, `relation_changed` for one dropped meanwhile, `value_unsupported` for an extension's
  * condition that cannot be sent in the database's encoding.
  */
-export const introspect = async (session: QuerySession): Promise<Catalog> => {
+export const introspect = async (session: QuerySession, scope: Scope = wholeScope): Promise<Catalog> => {
+  const { oids, rowless } = scope;
   const server = await readServer(session);
   const database = await readDatabase(session, server.version);
-  const types = new TypeResolver((await session.query(typesQuery(server.version))).rows);
-  const relations = await readRelations(session, types);
-  refuseForeignConditions(relations, database.encoding);
-  const views = (await session.query(viewsQuery)).rows.map((row) => ({
+  const types = new TypeResolver((await session.query(typesQuery(server.version, oids))).rows);
+  const relations = await readRelations(session, types, oids);
+  refuseForeignConditions(
+    relations.filter(({ oid }) => !rowless.has(oid)),
+    database.encoding,
+  );
+  const views = (await session.query(viewsQuery(oids))).rows.map((row) => ({
     ...toNames(row),
     kind: toText(row, 4),
     isPopulated: toFlag(row, 5),
   }));
   const dependencies = (await session.query(viewDependenciesQuery)).rows.map((row) => [toNumber(row, 0), toNumber(row, 1)] as const);
   const { materializedViews, warnings } = orderRefresh(views, dependencies);
-  const sequences = await readSequences(session);
-  const largeObjects = await readLargeObjectFacts(session, server.blockSizeBytes);
-  return { server, database, relations, sequences, materializedViews, largeObjects, warnings };
+  const sequences = await readSequences(session, scope);
+  const largeObjects = scope.hasLargeObjects ? await readLargeObjectFacts(session, server.blockSizeBytes) : null;
+  return {
+    server,
+    database,
+    searchPath: await readSearchPath(session),
+    schemas: (await session.query(schemasQuery)).rows.map((row) => ({ oid: toNumber(row, 0), name: toText(row, 1) })),
+    otherRelations: (await session.query(otherRelationsQuery(oids))).rows.map((row) => ({
+      oid: toNumber(row, 0),
+      schema: toText(row, 1),
+      name: toText(row, 2),
+      kind: toText(row, 4),
+    })),
+    foreignKeys: (await session.query(foreignKeysQuery(oids))).rows.map(toForeignKey),
+    rowless: [...rowless],
+    relations,
+    sequences,
+    materializedViews: scope.isRefreshing ? materializedViews.filter(({ oid }) => !rowless.has(oid)) : [],
+    largeObjects,
+    warnings,
+  };
 };
+
+const readSearchPath = async (session: QuerySession): Promise<readonly string[]> => {
+  await session.query('RESET search_path');
+  const path = JSON.parse(toText(await queryRow(session, searchPathQuery), 0)) as readonly string[];
+  await session.query("SELECT pg_catalog.set_config('search_path', '', false)");
+  return path;
+};
+
+const toForeignKey = (row: Row): ForeignKey => ({
+  oid: toNumber(row, 0),
+  relationOid: toNumber(row, 1),
+  refersTo: { oid: toNumber(row, 2), schema: toText(row, 3), name: toText(row, 4) },
+});
 
 const readServer = async (session: QuerySession): Promise<ServerFacts> => {
   const row = await queryRow(session, serverQuery);
@@ -67,14 +107,16 @@ const readDatabase = async (session: QuerySession, version: number): Promise<Dat
   };
 };
 
-const readRelations = async (session: QuerySession, types: TypeResolver): Promise<readonly Relation[]> => {
+const readRelations = async (session: QuerySession, types: TypeResolver, oids: string | null): Promise<readonly Relation[]> => {
   const relations: Relation[] = [];
   const parents = new Map<number, number>();
+  const movingOids = new Set<number>();
   const columns = createColumnCache(types);
-  await forEachRow(session, relationsQuery, (row) => {
+  await forEachRow(session, relationsQuery(oids), (row) => {
     const names = toNames(row);
     const parent = row[10] ?? null;
     if (parent !== null) parents.set(names.oid, Number(parent));
+    if (toFlag(row, 14)) movingOids.add(names.oid);
     relations.push({
       ...names,
       kind: toText(row, 4) === 'p' ? 'p' : 'r',
@@ -84,20 +126,36 @@ const readRelations = async (session: QuerySession, types: TypeResolver): Promis
       toastBytes: toNumber(row, 8),
       estimatedRowCount: toNumber(row, 9),
       partitionRootOid: null,
+      isRootNeeded: false,
       isUnlogged: toFlag(row, 11),
       condition: row[12] ?? null,
       columns: columns(row[13] ?? '[]'),
     });
   });
-  return relations.map((relation) =>
-    parents.has(relation.oid) ? { ...relation, partitionRootOid: rootOf(relation.oid, parents) } : relation,
-  );
+  const byOid = new Map(relations.map((relation) => [relation.oid, relation]));
+  return relations.map((relation) => {
+    if (!parents.has(relation.oid)) return relation;
+    const partitionRootOid = rootOf(relation.oid, parents);
+    const columns = orderAs(relation.columns, byOid.get(partitionRootOid)?.columns ?? []);
+    return { ...relation, partitionRootOid, isRootNeeded: hasAncestorIn(relation.oid, parents, movingOids), columns };
+  });
 };
 
 const rootOf = (oid: number, parents: ReadonlyMap<number, number>): number => {
   let root = oid;
   for (let parent = parents.get(root); parent !== undefined; parent = parents.get(root)) root = parent;
   return root;
+};
+
+/** A partition's columns as its root has them: rows read alike add up to the same digest, whichever partition they come back to. */
+const orderAs = (columns: readonly Column[], wanted: readonly Column[]): readonly Column[] => {
+  const names = new Set(columns.map(({ name }) => name));
+  return columns.length === wanted.length && wanted.every(({ name }) => names.has(name)) ? wanted : columns;
+};
+
+const hasAncestorIn = (oid: number, parents: ReadonlyMap<number, number>, oids: ReadonlySet<number>): boolean => {
+  for (let parent = parents.get(oid); parent !== undefined; parent = parents.get(parent)) if (oids.has(parent)) return true;
+  return false;
 };
 
 /** Parses columns; equal ones, as partitions have them by the thousand, become one object. */
@@ -119,8 +177,8 @@ const createColumnCache = (types: TypeResolver): ((json: string) => readonly Col
 /** Locks on 20 000 sequences would fill the server's lock table: each batch gives its locks back with a savepoint. */
 const sequencesPerQuery = 200;
 
-const readSequences = async (session: QuerySession): Promise<readonly Sequence[]> => {
-  const listed = (await session.query(sequencesQuery)).rows.map(toNames);
+const readSequences = async (session: QuerySession, { oids, rowless }: Scope): Promise<readonly Sequence[]> => {
+  const listed = (await session.query(sequencesQuery(oids))).rows.map(toNames).filter(({ oid }) => !rowless.has(oid));
   const sequences: Sequence[] = [];
   for (let begin = 0; begin < listed.length; begin += sequencesPerQuery) {
     const batch = listed.slice(begin, begin + sequencesPerQuery);

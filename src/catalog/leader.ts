@@ -1,12 +1,15 @@
 import { DbbackupError } from '../core/errors.js';
 import { afterFailure } from './after-failure.js';
 import type { Catalog } from './model.js';
+import type { ScopeOptions } from './scope.js';
 
 export interface SnapshotOptions {
   /** How long to wait for locks in all, per statement; 0 waits for ever, as pg_dump does. Default: 0. */
   readonly lockTimeoutMs?: number;
   /** Awaited once all relations are locked, before the snapshot is fixed: where several leaders wait for each other. Default: nothing is waited for. */
   readonly whenLocked?: () => Promise<void>;
+  /** Default: everything. */
+  readonly scope?: ScopeOptions;
 }
 
 /** An exported snapshot and what it sees. Valid until the leader that took it lets go. */

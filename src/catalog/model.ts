@@ -20,8 +20,10 @@ export interface Relation {
   readonly estimatedRowCount: number;
   /** OID of the topmost partitioned table, or null. */
   readonly partitionRootOid: number | null;
+  /** A partition, at some level by hash of enums or of text that a nondeterministic collation compares: another server may put its rows elsewhere. */
+  readonly isRootNeeded: boolean;
   readonly isUnlogged: boolean;
-  /** Columns COPY lists, in attnum order, without generated and dropped ones. */
+  /** Columns COPY lists, in attnum order, of a partition in the order of its root; without generated and dropped ones. */
   readonly columns: readonly Column[];
   /** `WHERE …` text for an extension configuration table (`pg_extension.extcondition`), else null. An empty string means no condition. */
   readonly condition: string | null;
@@ -113,15 +115,45 @@ export interface LargeObjectFacts {
   readonly oidBoundaries: readonly number[];
 }
 
+/** A schema that is not the server's own. */
+export interface NamedSchema {
+  readonly oid: number;
+  readonly name: string;
+}
+
+/** A view (`v`), materialised view (`m`) or foreign table (`f`): saved by its definition. */
+export interface OtherRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: string;
+}
+
+/** A foreign key of a saved relation. */
+export interface ForeignKey {
+  /** Of the constraint. */
+  readonly oid: number;
+  readonly relationOid: number;
+  /** Need not be saved. */
+  readonly refersTo: { readonly oid: number; readonly schema: string; readonly name: string };
+}
+
 export interface Catalog {
   readonly server: ServerFacts;
   readonly database: DatabaseSettings;
+  /** Schemas that the role's sessions search, in their order. */
+  readonly searchPath: readonly string[];
+  readonly schemas: readonly NamedSchema[];
+  readonly otherRelations: readonly OtherRelation[];
+  readonly foreignKeys: readonly ForeignKey[];
+  /** Relations and sequences whose rows or value the options leave out, with the reason. */
+  readonly rowless: readonly (readonly [oid: number, reason: string])[];
   /** Ordered by schema and name, bytewise. */
   readonly relations: readonly Relation[];
   readonly sequences: readonly Sequence[];
   /** Populated ones, in an order in which they can be refreshed; those that read an unpopulated one cannot and are left out with a warning. */
   readonly materializedViews: readonly MaterializedView[];
-  /** Null where there are none. */
+  /** Null where there are none to be saved. */
   readonly largeObjects: LargeObjectFacts | null;
   /** What the user should know about parts of the database that will not be saved as they are. */
   readonly warnings: readonly string[];

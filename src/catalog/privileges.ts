@@ -1,6 +1,7 @@
 import { DbbackupError } from '../core/errors.js';
 import { obstaclesQuery } from './queries.js';
-import { type QuerySession, type Row, toFlag, toText } from './rows.js';
+import { type QuerySession, type Row, toFlag, toNumber, toText } from './rows.js';
+import type { Scope } from './scope.js';
 
 interface Obstacle {
   readonly quotedName: string;
@@ -10,6 +11,7 @@ interface Obstacle {
   /** `schema`, `select` or `rows`, as the query documents. */
   readonly reason: string;
   readonly hasReaderRole: boolean;
+  readonly oid: number;
 }
 
 const toObstacle = (row: Row): Obstacle => ({
@@ -19,13 +21,16 @@ const toObstacle = (row: Row): Obstacle => ({
   isSequence: toFlag(row, 3),
   reason: toText(row, 4),
   hasReaderRole: toFlag(row, 5),
+  oid: toNumber(row, 6),
 });
 
 const shownCount = 5;
 
 /** Throws `permission_denied`, naming the first relations and the statement to run, unless the role can read every saved relation and sequence in full. */
-export const checkPrivileges = async (session: QuerySession): Promise<void> => {
-  const obstacles = (await session.query(obstaclesQuery)).rows.map(toObstacle);
+export const checkPrivileges = async (session: QuerySession, scope: Pick<Scope, 'oids' | 'rowless'>): Promise<void> => {
+  const all = (await session.query(obstaclesQuery(scope.oids))).rows.map(toObstacle);
+  // Where no rows are read none can be hidden, and a sequence's value is not asked for; a table is locked all the same, which takes a privilege.
+  const obstacles = all.filter(({ oid, isSequence, reason }) => !scope.rowless.has(oid) || !(isSequence || reason === 'rows'));
   for (const reason of ['schema', 'select', 'rows']) {
     const found = obstacles.filter((obstacle) => obstacle.reason === reason);
     const first = found[0];

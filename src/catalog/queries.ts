@@ -5,9 +5,9 @@
 
 /**
  * Two CTEs, `config` and `saved`: the relations of these kinds that are saved. No system schema, nothing temporary, no member of an extension unless
- * the extension registered it as a configuration table (`pg_extension.extconfig`, which may name sequences, too).
+ * the extension registered it as a configuration table (`pg_extension.extconfig`, which may name sequences, too). `oids`: those of `Scope`.
  */
-const savedRelations = (relkinds: string): string => `WITH RECURSIVE config AS (
+const savedRelations = (relkinds: string, oids: string | null): string => `WITH RECURSIVE config AS (
   SELECT u.oid, pg_catalog.min(coalesce(u.condition, '')) AS condition
   FROM (SELECT pg_catalog.unnest(e.extconfig) AS oid, pg_catalog.unnest(e.extcondition) AS condition FROM pg_catalog.pg_extension e WHERE e.oid >= 16384) u
   GROUP BY u.oid
@@ -15,7 +15,7 @@ const savedRelations = (relkinds: string): string => `WITH RECURSIVE config AS (
   SELECT c.oid, c.relnamespace, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted_name, c.relkind, c.relam, c.relfilenode,
     c.reltoastrelid, c.reltuples, c.relispartition, c.relpersistence, config.condition
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN config ON config.oid = c.oid
-  WHERE c.relkind IN (${relkinds}) AND c.relpersistence <> 't' AND (config.oid IS NOT NULL OR (
+  WHERE c.relkind IN (${relkinds}) AND c.relpersistence <> 't'${oids === null ? '' : ` AND c.oid = ANY ('${oids}'::pg_catalog.oid[])`} AND (config.oid IS NOT NULL OR (
     n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
         AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e')))
@@ -38,23 +38,30 @@ export const databaseQuery = (
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
 
 /** OID and quoted name of each relation to be locked. */
-export const lockListQuery = `${savedRelations("'r', 'p'")} SELECT s.oid, s.quoted_name FROM saved s ${byName}`;
+export const lockListQuery = (oids: string | null): string =>
+  `${savedRelations("'r', 'p'", oids)} SELECT s.oid, s.quoted_name FROM saved s ${byName}`;
 
 /**
- * The saved relations. Sizes are of the main forks. Columns are JSON `[[name, quoted name, type OID], …]` where a quoted name equal to the name is null:
+ * The saved relations. Sizes are of the main forks. The last column: a partitioned table by hash of what another server may hash otherwise: enums (by OID), also within arrays,
+ * composites and ranges, and text under a nondeterministic collation (by the collation library's sort key). pg_dump knows the enums alone (`forcePartitionRootLoad`). Columns are JSON `[[name, quoted name, type OID], …]` where a quoted name equal to the name is null:
  * aggregated, because a row for each column would be most of the memory that a large catalog takes.
  */
-export const relationsQuery = `${savedRelations("'r', 'p'")}
+export const relationsQuery = (oids: string | null): string => `${savedRelations("'r', 'p'", oids)}
 SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind, CASE WHEN s.relkind = 'r' THEN a.amname END, s.relfilenode,
   CASE WHEN s.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(s.oid, 'main'), 0) ELSE 0 END,
   CASE WHEN s.reltoastrelid <> 0 THEN coalesce(pg_catalog.pg_relation_size(s.reltoastrelid, 'main'), 0) ELSE 0 END,
   s.reltuples::pg_catalog.int8, (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE s.relispartition AND i.inhrelid = s.oid), s.relpersistence = 'u', s.condition,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(t.attname, nullif(pg_catalog.quote_ident(t.attname), t.attname), t.atttypid::pg_catalog.int8) ORDER BY t.attnum)
-   FROM pg_catalog.pg_attribute t WHERE t.attrelid = s.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '')
+   FROM pg_catalog.pg_attribute t WHERE t.attrelid = s.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = ''),
+  s.relkind = 'p' AND EXISTS (SELECT FROM pg_catalog.pg_partitioned_table h, LATERAL ROWS FROM (pg_catalog.unnest(h.partattrs::pg_catalog.int2[]), pg_catalog.unnest(h.partclass::pg_catalog.oid[]), pg_catalog.unnest(h.partcollation::pg_catalog.oid[])) k(attnum, opclass, coll)
+    JOIN pg_catalog.pg_opclass o ON o.oid = k.opclass LEFT JOIN pg_catalog.pg_collation l ON l.oid = k.coll
+    LEFT JOIN pg_catalog.pg_attribute t ON t.attrelid = s.oid AND t.attnum = k.attnum AND k.attnum <> 0 LEFT JOIN pg_catalog.pg_type y ON y.oid = t.atttypid LEFT JOIN pg_catalog.pg_type e ON e.oid = y.typelem
+    WHERE h.partrelid = s.oid AND h.partstrat = 'h' AND (o.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype OR y.typtype IN ('c', 'r', 'm') OR e.typtype IN ('e', 'c', 'r', 'm')
+      OR (k.attnum = 0 AND o.opcintype IN ('pg_catalog.anyarray'::pg_catalog.regtype, 'pg_catalog.anyrange'::pg_catalog.regtype, 'pg_catalog.record'::pg_catalog.regtype)) OR NOT l.collisdeterministic))
 FROM saved s LEFT JOIN pg_catalog.pg_am a ON a.oid = s.relam ${byName}`;
 
 /** Every type that a column of a saved relation has, with the types it is made of: base of a domain, element of an array, subtype of a range. */
-export const typesQuery = (version: number): string => `${savedRelations("'r', 'p'")}, used(oid) AS (
+export const typesQuery = (version: number, oids: string | null): string => `${savedRelations("'r', 'p'", oids)}, used(oid) AS (
   SELECT t.atttypid FROM pg_catalog.pg_attribute t JOIN saved s ON s.oid = t.attrelid WHERE t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = ''
   UNION
   SELECT part.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid LEFT JOIN pg_catalog.pg_range r ON ${rangeOf(version)},
@@ -67,7 +74,7 @@ FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_names
 const rangeOf = (version: number): string => (version >= 140000 ? 't.oid IN (r.rngtypid, r.rngmultitypid)' : 't.oid = r.rngtypid');
 
 /** Saved sequences. A standby cannot read unlogged ones: they start anew there as they would after a crash. */
-export const sequencesQuery = `${savedRelations("'S'")}
+export const sequencesQuery = (oids: string | null): string => `${savedRelations("'S'", oids)}
 SELECT s.oid, s.nspname, s.relname, s.quoted_name FROM saved s WHERE NOT (s.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) ${byName}`;
 
 /** The state of some sequences, in one round trip. Takes names that the server quoted. */
@@ -75,7 +82,7 @@ export const sequenceValuesQuery = (sequences: readonly { readonly oid: number; 
   sequences.map(({ oid, quotedName }) => `SELECT ${oid}::pg_catalog.oid, last_value, is_called FROM ${quotedName}`).join(' UNION ALL ');
 
 /** Views and materialised views that are dumped: a plain view has rows in no backup, but leads from one materialised view to another. */
-export const viewsQuery = `${savedRelations("'v', 'm'")}
+export const viewsQuery = (oids: string | null): string => `${savedRelations("'v', 'm'", oids)}
 SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind, c.relispopulated FROM saved s JOIN pg_catalog.pg_class c ON c.oid = s.oid ${byName}`;
 
 /** Pairs (view, relation it reads) between views and materialised views. */
@@ -87,11 +94,11 @@ WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.refclassid 
 /**
  * Relations and sequences that this role cannot read in full: quoted name, quoted schema, quoted role, whether a sequence, and the reason: `schema` (no
  * USAGE), `select` (no SELECT on the whole relation, which LOCK TABLE needs), `rows` (row security would hide rows); and whether the server has the role
- * `pg_read_all_data`, as those from 14 on do. Dropped ones give no row.
+ * `pg_read_all_data`, as those from 14 on do; the relation's OID. Dropped ones give no row.
  */
-export const obstaclesQuery = `${savedRelations("'r', 'p', 'S'")}
+export const obstaclesQuery = (oids: string | null): string => `${savedRelations("'r', 'p', 'S'", oids)}
 SELECT o.quoted_name, pg_catalog.quote_ident(o.nspname), pg_catalog.quote_ident(CURRENT_USER), o.relkind = 'S', o.reason,
-  EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data') FROM (
+  EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data'), o.oid FROM (
   SELECT s.*, CASE WHEN NOT pg_catalog.has_schema_privilege(s.relnamespace, 'USAGE') THEN 'schema'
     WHEN NOT pg_catalog.has_table_privilege(s.oid, 'SELECT') THEN 'select' WHEN s.relkind <> 'S' AND pg_catalog.row_security_active(s.oid) THEN 'rows' END AS reason
   FROM saved s) o WHERE o.reason IS NOT NULL ORDER BY o.nspname COLLATE "C", o.relname COLLATE "C"`;
@@ -115,3 +122,18 @@ export const lockHoldersQuery = `SELECT n.nspname, c.relname, l.pid FROM pg_cata
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
   AND c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY l.granted DESC, l.pid LIMIT 1`;
+
+/** Names of the schemas that are searched for a relation named without one, in their order; in the role's own sessions, before `prelude`. */
+export const searchPathQuery = 'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))';
+
+/** OID and name of each schema that is not the server's own. */
+export const schemasQuery = `SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname COLLATE "C"`;
+
+/** Relations without rows of their own that have definitions: views, materialised views, foreign tables. OID, schema, name, quoted name, kind. */
+export const otherRelationsQuery = (oids: string | null): string =>
+  `${savedRelations("'v', 'm', 'f'", oids)} SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind FROM saved s ${byName}`;
+
+/** Foreign keys of saved relations: OIDs of the constraint, its relation and the one it refers to, and that one's schema and name. */
+export const foreignKeysQuery = (oids: string | null): string => `${savedRelations("'r', 'p'", oids)}
+SELECT k.oid, k.conrelid, k.confrelid, n.nspname, c.relname FROM pg_catalog.pg_constraint k JOIN saved s ON s.oid = k.conrelid
+  JOIN pg_catalog.pg_class c ON c.oid = k.confrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1`;

@@ -9,6 +9,7 @@ import { prelude } from './prelude.js';
 import { checkPrivileges } from './privileges.js';
 import { changedRelationsQuery, exportQuery, lockHoldersQuery, lockListQuery } from './queries.js';
 import { type QuerySession, queryRow, toNumber, toText } from './rows.js';
+import { readScope, type Scope, wholeScope } from './scope.js';
 
 /** What a lock needs to know of a relation. */
 type Lockable = Pick<Relation, 'oid' | 'quotedName'>;
@@ -76,8 +77,17 @@ const takeWithRetries = async (session: QuerySession, options: SnapshotOptions):
 };
 
 const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promise<HeldSnapshot> => {
-  await checkPrivileges(session);
-  const listed = (await session.query(lockListQuery)).rows.map((row) => ({ oid: toNumber(row, 0), quotedName: toText(row, 1) }));
+  // Once to know what to lock, and again as the snapshot sees it.
+  const readOwnScope = async (): Promise<Scope> =>
+    options.scope === undefined
+      ? wholeScope
+      : readScope(session, options.scope, toText(await queryRow(session, 'SELECT pg_catalog.current_database()'), 0));
+  const scope = await readOwnScope();
+  await checkPrivileges(session, scope);
+  const listed = (await session.query(lockListQuery(scope.oids))).rows.map((row) => ({
+    oid: toNumber(row, 0),
+    quotedName: toText(row, 1),
+  }));
   await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   let locking: readonly Lockable[] = [];
   const lockAll = async (relations: readonly Lockable[]): Promise<void> => {
@@ -92,7 +102,7 @@ const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promis
     await options.whenLocked?.();
     // The first query of the transaction: the snapshot is as old as the time told with it.
     const row = await queryRow(session, exportQuery);
-    const catalog = await introspect(session);
+    const catalog = await introspect(session, await readOwnScope());
     // Locks are taken by name: one that was renamed or created meanwhile is locked under the name the snapshot sees.
     const lockedNames = new Map(listed.map(({ oid, quotedName }) => [oid, quotedName]));
     await lockAll(catalog.relations.filter(({ oid, quotedName }) => lockedNames.get(oid) !== quotedName));

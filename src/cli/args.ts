@@ -6,6 +6,7 @@ import {
   defaults,
   type ListOptions,
   maxUnforcedLevel,
+  type RestoreListOptions,
   type RestoreOptions,
   type ShowOptions,
   type VerifyOptions,
@@ -16,6 +17,7 @@ import { readToolVersion } from '../core/version.js';
 import { rootHelpTail } from './help.js';
 import { toUsageError } from './option-values.js';
 import { addCommands, type BackupFlags, type ConnectionFlags, type OutputFlags, type ResourceFlags, type RestoreFlags } from './program.js';
+import { type OwnershipFlags, toOwnership, toSelectionOption } from './selection-options.js';
 
 /** How the outcome is told. */
 export interface OutputOptions {
@@ -29,6 +31,7 @@ export interface OutputOptions {
 export type Request =
   | { readonly command: 'backup'; readonly options: BackupOptions; readonly isPrompting: boolean; readonly notices: readonly string[] }
   | { readonly command: 'restore'; readonly options: RestoreOptions; readonly isPrompting: boolean }
+  | { readonly command: 'restoreList'; readonly options: RestoreListOptions }
   | { readonly command: 'verify'; readonly options: VerifyOptions }
   | { readonly command: 'list'; readonly options: ListOptions }
   | { readonly command: 'show'; readonly options: ShowOptions }
@@ -134,7 +137,7 @@ const toOutput = (flags: OutputFlags): OutputOptions => ({
   logFile: flags.logFile ?? null,
 });
 
-const toConnection = (database: string, flags: ConnectionFlags): ConnectionOptions => {
+const toConnection = (database: string, flags: ConnectionFlags & Pick<OwnershipFlags, 'role'>): ConnectionOptions => {
   checkConnectionUri(database);
   return {
     database,
@@ -142,6 +145,7 @@ const toConnection = (database: string, flags: ConnectionFlags): ConnectionOptio
     ...(flags.port !== undefined && { port: flags.port }),
     ...(flags.username !== undefined && { user: flags.username }),
     ...(flags.password === false && { noPassword: true }),
+    ...(flags.role !== undefined && { role: flags.role }),
   };
 };
 
@@ -172,6 +176,10 @@ const toBackup = (database: string, flags: BackupFlags): Request => {
       ...(flags.format !== undefined && { format: flags.format }),
       ...(flags.checksum !== undefined && { checksum: flags.checksum }),
       ...(flags.lockWaitTimeout !== undefined && { lockTimeoutMs: flags.lockWaitTimeout }),
+      ...toSelectionOption(flags),
+      ...toOwnership(flags),
+      ...(flags.unloggedData === false && { isUnloggedDataLeftOut: true }),
+      ...(flags.largeObjects !== undefined && { hasLargeObjects: flags.largeObjects }),
       ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
     },
   };
@@ -180,13 +188,25 @@ const toBackup = (database: string, flags: BackupFlags): Request => {
 const toRestore = (id: string, flags: RestoreFlags): Request => {
   if (flags.clean === true && flags.yes !== true)
     throw toUsageError('--clean needs --yes', '--clean drops the target database with all it holds; add --yes to consent.');
+  if (flags.list === true) {
+    const { outputDir, pgBinDir } = flags;
+    return { command: 'restoreList', options: { id, outputDir, ...toSelectionOption(flags), ...(pgBinDir !== undefined && { pgBinDir }) } };
+  }
+  const { targetDb } = flags;
+  if (targetDb === undefined) throw toUsageError("required option '--target-db <NAME>' not specified");
   return {
     command: 'restore',
     isPrompting: flags.password === true,
     options: {
       id,
       outputDir: flags.outputDir,
-      connection: toConnection(flags.targetDb, flags),
+      connection: toConnection(targetDb, flags),
+      ...toSelectionOption(flags),
+      ...toOwnership(flags),
+      ...(flags.append === true && { isAppending: true }),
+      ...(flags.disableTriggers === true && { areTriggersDisabled: true }),
+      ...(flags.loadViaPartitionRoot === true && { isLoadingViaRoot: true }),
+      ...(flags.mapSchema !== undefined && { schemaMap: flags.mapSchema }),
       isCreating: flags.create === true,
       isCleaning: flags.clean === true,
       isConfirmed: flags.yes === true,

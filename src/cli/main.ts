@@ -29,6 +29,7 @@ process.exitCode = await runCli(
   {
     backup: async (options, context) => (await import('../commands/backup.js')).backup(options, context),
     restore: async (options, context) => (await import('../commands/restore.js')).restore(options, context),
+    listRestore: async (options) => (await import('../commands/restore-list.js')).listRestore(options),
     verify: async (options, context) => (await import('../commands/verify.js')).verify(options, context),
     list: async (options) => (await import('../commands/list.js')).list(options),
     show: async (options) => (await import('../commands/show.js')).show(options),

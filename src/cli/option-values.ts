@@ -85,3 +85,11 @@ export const parseCompression = (text: string): CompressionOptions => {
   }
   return { codec, level: level === undefined ? range.default : wholeNumber(`--compression ${codec}:LEVEL`, range.min, range.max)(level) };
 };
+
+/** `OLD=NEW`, into what was given before. Names are taken as they are, without folding or quotes. */
+export const parseSchemaMap = (text: string, earlier: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> => {
+  const [from = '', to = '', ...rest] = text.split('=');
+  if (from === '' || to === '' || rest.length > 0) throw toUsageError(`--map-schema must be OLD=NEW, not "${text}"`);
+  if (Object.hasOwn(earlier, from)) throw toUsageError(`--map-schema names schema "${from}" twice`);
+  return { ...earlier, [from]: to };
+};

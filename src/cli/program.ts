@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
 import { defaults } from '../commands/options.js';
 import { type ExitStatus, formatHelpTail } from './help.js';
-import { duration, nonEmpty, parseCompression, parsePort, sizeWithin, wholeNumber } from './option-values.js';
+import { duration, nonEmpty, parseCompression, parsePort, parseSchemaMap, sizeWithin, wholeNumber } from './option-values.js';
+import { addOwnership, addSelection, type OwnershipFlags, type SelectionFlags } from './selection-options.js';
 
 /** Options as commander hands them over: what every command has. */
 export interface OutputFlags {
@@ -26,7 +27,7 @@ export interface ResourceFlags {
   readonly memoryLimit?: number;
 }
 
-export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags {
+export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags, SelectionFlags, OwnershipFlags {
   readonly chunkSize?: number;
   readonly compression?: { readonly codec: 'zstd' | 'lz4' | 'gzip' | 'none'; readonly level: number };
   readonly forceLevel?: true;
@@ -36,10 +37,18 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly mode?: 'chunked' | 'native';
   readonly pgBinDir?: string;
   readonly verify?: true;
+  /** --no-unlogged-data is false. */
+  readonly unloggedData?: boolean;
+  readonly largeObjects?: boolean;
 }
 
-export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlags {
-  readonly targetDb: string;
+export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlags, SelectionFlags, OwnershipFlags {
+  readonly targetDb?: string;
+  readonly list?: true;
+  readonly append?: true;
+  readonly disableTriggers?: true;
+  readonly loadViaPartitionRoot?: true;
+  readonly mapSchema?: Readonly<Record<string, string>>;
   readonly create?: true;
   readonly clean?: true;
   readonly yes?: true;
@@ -147,6 +156,10 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written');
+  addOwnership(addSelection(single, 'saved'))
+    .option('--no-unlogged-data', 'leave rows of unlogged tables out')
+    .option('--large-objects', 'save large objects although tables or schemas are named')
+    .option('--no-large-objects', 'leave large objects out');
   tail(
     addRunOutput(single, outputDir).action((database: string, flags: BackupFlags) => actions.backup(database, flags)),
     [
@@ -166,15 +179,19 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
   restoreSingle
     .optionsGroup('Target:')
     .addOption(
-      new Option('--target-db <NAME>', 'the database to fill: name, postgres:// URI or keyword string')
-        .argParser(nonEmpty('--target-db'))
-        .makeOptionMandatory(),
+      new Option('--target-db <NAME>', 'the database to fill: name, postgres:// URI or keyword string').argParser(nonEmpty('--target-db')),
     )
+    .option('--list', 'show what would be restored, and touch nothing')
     .option('--create', 'create it first')
     .addOption(new Option('--clean', 'drop it first, with all it holds, and create it anew; needs --yes').conflicts('create'))
     .option('--yes', 'consent to --clean')
     .option('--check', 'read the restored rows again and compare their digests')
+    .option('--load-via-partition-root', 'load partitions through their topmost table')
+    .option('--append', 'with --data-only: add to tables that hold rows')
+    .option('--disable-triggers', 'with --data-only: disable triggers of the tables while rows are loaded')
+    .addOption(new Option('--map-schema <OLD=NEW>', 'rename a schema once all is restored; may be repeated').argParser(parseSchemaMap))
     .addOption(pgBinDir());
+  addOwnership(addSelection(restoreSingle, 'restored'));
   tail(
     addRunOutput(addResources(addConnection(restoreSingle)), outputDir).action((id: string, flags: RestoreFlags) =>
       actions.restore(id, flags),

@@ -42,6 +42,7 @@ export const formatShow = (report: ShowReport, style: Style): string => {
         `${formatPlural(totals.relationCount, 'relation')}, ${formatPlural(totals.fileCount, 'file')}`,
       ],
       ['options', `jobs ${options.jobs}, chunk size ${formatBytes(options.chunkSizeBytes)}, format ${options.format}`],
+      ...(options.selection === null ? [] : [['only part', formatSelection(options.selection)] as const]),
       ['written by', `${manifest.tool.name} ${manifest.tool.version}`],
       ['directory', report.directory],
     ],
@@ -60,6 +61,20 @@ const toLargeObjectsLine = ({ objectCount, content, metadata, readMethod }: Larg
     formatCount(objectCount),
     `${formatBytes(raw)}, ${formatBytes(stored)} stored in ${parts}, read by ${readMethod}`,
   ];
+};
+
+/** As it would be typed. */
+const formatSelection = (selection: NonNullable<ShowReport['manifest']['options']['selection']>): string => {
+  const named = [
+    ['-t', selection.tables],
+    ['-n', selection.schemas],
+    ['-T', selection.excludedTables],
+    ['-N', selection.excludedSchemas],
+    ['--exclude-table-data', selection.excludedTableData],
+    ['--section', selection.sections.length === 3 ? [] : selection.sections],
+  ] as const;
+  const words = named.flatMap(([option, patterns]) => patterns.map((pattern) => `${option} ${pattern}`));
+  return [...words, ...(selection.isUnloggedDataLeftOut ? ['--no-unlogged-data'] : [])].join(' ') || 'without large objects';
 };
 
 const formatRelations = ({ manifest }: ShowReport): string => {

@@ -5,6 +5,8 @@ import type {
   DeleteReport,
   ListOptions,
   ListReport,
+  RestoreListOptions,
+  RestoreListReport,
   RestoreOptions,
   RestoreReport,
   RunContext,
@@ -25,6 +27,7 @@ import { createJsonRenderer } from './render-json.js';
 import { formatList } from './render-list.js';
 import { createLiveProgress, createPlainProgress, type ProgressRenderer } from './render-progress.js';
 import { formatBackupReport, formatDeleteReport, formatRestoreReport, formatVerifyReport } from './render-report.js';
+import { formatRestoreList } from './render-restore-list.js';
 import { formatShow } from './render-show.js';
 import { createRunRedactor, findRequestSecrets, type Redactor } from './secrets.js';
 import { toEndSignal, withSignals } from './signals.js';
@@ -42,6 +45,7 @@ export interface CliIo {
 export interface Commands {
   backup(options: BackupOptions, context: RunContext): Promise<BackupReport>;
   restore(options: RestoreOptions, context: RunContext): Promise<RestoreReport>;
+  listRestore(options: RestoreListOptions): Promise<RestoreListReport>;
   verify(options: VerifyOptions, context: RunContext): Promise<VerifyReport>;
   list(options: ListOptions): Promise<ListReport>;
   show(options: ShowOptions): Promise<ShowReport>;
@@ -196,6 +200,11 @@ const execute = async (
       const report = await commands.restore(request.options, context);
       print(formatRestoreReport(report, style), '');
       return toRestoreStatus(report);
+    }
+    case 'restoreList': {
+      const report = await commands.listRestore(request.options);
+      printReport(report, formatRestoreList(report, style), '');
+      return 0;
     }
     case 'verify': {
       const report = await commands.verify(request.options, context);

@@ -12,14 +12,14 @@ import { planBackup } from '../planner/backup-plan.js';
 import type { BackupPlan } from '../planner/plan.js';
 import type { QueuedTask } from '../planner/queue.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { dumpSchema } from '../tools/dump-schema.js';
+import { dumpSchema, toDumpSelection } from '../tools/dump-schema.js';
 import { type Tool, toToolConnection } from '../tools/tool.js';
 import { storeSchema } from './archives.js';
 import { toConnectionSpec } from './connect.js';
 import { createSources, toReadingSession } from './copy-sources.js';
 import { nameLargestRow } from './largest-row.js';
 import type { BackupOptions } from './options.js';
-import { toSameServer } from './sessions.js';
+import { toRoleSql, toSameServer } from './sessions.js';
 import type { toBackupSettings } from './settings.js';
 
 /** What all databases of a run share. */
@@ -79,7 +79,11 @@ export class DatabaseBackup {
     const schema = await this.#storeSchema();
 
     const plan = planBackup(catalog, settings);
-    warn(plan.skipped.map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`));
+    warn(
+      plan.skipped
+        .filter(({ isChosen }) => !isChosen)
+        .map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`),
+    );
     record({
       type: 'plan.ready',
       taskCount: plan.tasks.length,
@@ -93,6 +97,7 @@ export class DatabaseBackup {
       connection: toConnectionSpec(options.connection, `dbbackup ${id}`, { ...toSameServer(session), ...overrides }),
       setupSql: [
         ...prelude(catalog.database.encoding),
+        ...toRoleSql(options.connection, catalog.database.encoding),
         'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
@@ -101,12 +106,20 @@ export class DatabaseBackup {
   }
 
   async #storeSchema(): Promise<ManifestArchive> {
-    const { id, options, pgDump, storage, signal, record, warn } = this.#run;
+    const { id, pgDump, storage, signal, record, warn, options, settings } = this.#run;
     const { number, session, held } = this.#parts;
     const { lockTimeoutMs } = options;
     const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
     const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal, lockTimeoutMs };
-    const { archive, warnings } = await storeSchema(target, (outPath) => this.#adviseOnLocks(() => dumpSchema({ ...dump, outPath })));
+    const selectionArguments = toDumpSelection({
+      selection: settings.selection,
+      encoding: held.catalog.database.encoding,
+      arePrivilegesDropped: options.arePrivilegesDropped === true,
+      role: options.connection.role ?? null,
+    });
+    const { archive, warnings } = await storeSchema(target, (outPath) =>
+      this.#adviseOnLocks(() => dumpSchema({ ...dump, outPath, selectionArguments })),
+    );
     warn(warnings);
     record({ type: 'schema.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
     return archive;

@@ -8,7 +8,7 @@ import { runTasks, toTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
 import { type DatabaseFacts, ManifestBuilder } from '../manifest/builder.js';
 import type { Journal } from '../manifest/journal.js';
-import type { Manifest } from '../manifest/schema.js';
+import type { Manifest, ManifestOptions } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
 import type { CopyOutTask, Engine } from '../native/engine.js';
 import { measureMemory, processId } from '../native/host.js';
@@ -124,6 +124,9 @@ export class BackupRun {
         format: settings.format,
         checksum: settings.checksum,
         jobs: settings.jobs,
+        isOwnerDropped: this.#parts.options.isOwnerDropped === true,
+        arePrivilegesDropped: this.#parts.options.arePrivilegesDropped === true,
+        selection: toManifestSelection(settings),
       },
       codec: settings.codec,
       databases,
@@ -140,7 +143,11 @@ export class BackupRun {
     const { options, settings, context } = this.#parts;
     const { jobs } = settings;
     const leaders = sessions.map((session) => createLocalLeader(session));
-    return withSnapshots(leaders, { lockTimeoutMs: options.lockTimeoutMs ?? 0 }, async (snapshots) => {
+    const snapshotOptions = {
+      lockTimeoutMs: options.lockTimeoutMs ?? 0,
+      ...(settings.scope === undefined ? {} : { scope: settings.scope }),
+    };
+    return withSnapshots(leaders, snapshotOptions, async (snapshots) => {
       const run = this.#toRunParts();
       const databases = snapshots.map((held, index) => {
         const source = sources[index];
@@ -271,6 +278,12 @@ const withSessions = <T>(
 ): Promise<T> => {
   const next = sources[opened.length];
   return next === undefined ? use(opened) : next.withSession((session) => withSessions(sources, use, [...opened, session]));
+};
+
+const toManifestSelection = ({ scope, selection }: BackupParts['settings']): ManifestOptions['selection'] => {
+  if (scope === undefined) return null;
+  const { isRefreshing: _, ...typed } = selection;
+  return { ...typed, isUnloggedDataLeftOut: scope.isUnloggedDataLeftOut };
 };
 
 const nameTask = ({ chunks }: PlannedTask): string => {

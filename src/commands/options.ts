@@ -1,6 +1,7 @@
 /** What the commands take and return: the public contract of the library. The CLI builds these objects and renders these reports, nothing else. */
 import type { EventListener } from '../core/events.js';
 import type { ChecksumName, CodecName } from '../core/results.js';
+import type { SelectionOptions } from '../core/selection.js';
 import type { BackupFacts } from '../manifest/facts.js';
 
 /** What every command takes as its second argument. */
@@ -25,6 +26,16 @@ export interface ConnectionOptions {
   readonly password?: string;
   /** Never ask for a password: a server that wants one and finds none in the environment or `.pgpass` refuses the connection. Default: false. */
   readonly noPassword?: boolean;
+  /** A role to become (SET ROLE) in every session, right after connecting. Default: the user itself. */
+  readonly role?: string;
+}
+
+/** What of an object beside itself is saved or restored; a library's way to say `--no-owner` and `--no-privileges`. */
+export interface OwnershipOptions {
+  /** All objects belong to the role that restores them. Default: false. */
+  readonly isOwnerDropped?: boolean;
+  /** GRANT and REVOKE are left out. Default: false. */
+  readonly arePrivilegesDropped?: boolean;
 }
 
 /** Codec and level of the data files. */
@@ -34,7 +45,7 @@ export interface CompressionOptions {
   readonly level: number;
 }
 
-export interface BackupOptions {
+export interface BackupOptions extends OwnershipOptions {
   readonly connection: ConnectionOptions;
   /** The repository, created when it does not exist. */
   readonly outputDir: string;
@@ -62,6 +73,12 @@ export interface BackupOptions {
   readonly lockTimeoutMs?: number;
   /** Directory of pg_dump. Default: the newest suitable one of the usual places and `PATH`. */
   readonly pgBinDir?: string;
+  /** Which part of the database is saved. Default: everything. */
+  readonly selection?: SelectionOptions;
+  /** Rows of unlogged tables are not saved. Default: false. */
+  readonly isUnloggedDataLeftOut?: boolean;
+  /** Whether large objects are saved. Default: with everything, and not where tables or schemas are named, as pg_dump does. */
+  readonly hasLargeObjects?: boolean;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
   readonly isVerifying?: boolean;
 }
@@ -86,7 +103,7 @@ export interface BackupReport {
   readonly verified?: VerifyReport;
 }
 
-export interface RestoreOptions {
+export interface RestoreOptions extends OwnershipOptions {
   readonly id: string;
   /** The repository. */
   readonly outputDir: string;
@@ -104,6 +121,16 @@ export interface RestoreOptions {
   readonly jobs?: number;
   /** As in BackupOptions. */
   readonly memoryLimitBytes?: number;
+  /** Which part of the backup is restored. Default: all it holds. */
+  readonly selection?: SelectionOptions;
+  /** Rows are added to tables that hold some; without definitions only. Default: false: such a table is refused. */
+  readonly isAppending?: boolean;
+  /** Where session_replication_role may not be set, triggers of the tables are disabled while rows are loaded without definitions. Default: false. */
+  readonly areTriggersDisabled?: boolean;
+  /** Rows of partitions go through the topmost partitioned table. Default: only where hash partitions make it necessary. */
+  readonly isLoadingViaRoot?: boolean;
+  /** Schemas to be renamed once all is restored: from the backup's name to the target's. Default: none. */
+  readonly schemaMap?: Readonly<Record<string, string>>;
   /** Directory of pg_restore and psql. Default: the suitable ones of the usual places and `PATH`. */
   readonly pgBinDir?: string;
 }
@@ -121,6 +148,34 @@ export interface RestoreReport {
   readonly warnings: readonly string[];
   /** Relations whose digests were found equal; present when `isChecking` was set. */
   readonly checkedRelationCount?: number;
+}
+
+export interface RestoreListOptions {
+  readonly id: string;
+  /** The repository. */
+  readonly outputDir: string;
+  /** As in RestoreOptions. */
+  readonly selection?: SelectionOptions;
+  /** Directory of pg_restore. */
+  readonly pgBinDir?: string;
+}
+
+/** What a restore into an empty database would do. */
+export interface RestoreListReport {
+  readonly id: string;
+  /** Relations with rows to be loaded, in the manifest's order. */
+  readonly relations: readonly { readonly schema: string; readonly name: string; readonly rowCount: number; readonly rawBytes: number }[];
+  /** Sequences whose value is set. */
+  readonly sequenceCount: number;
+  readonly materializedViewCount: number;
+  readonly hasLargeObjects: boolean;
+  /** Lines of pg_restore's list. */
+  readonly preData: readonly string[];
+  readonly postData: readonly string[];
+  readonly rowCount: number;
+  readonly rawBytes: number;
+  /** What is left out because something it needs is. */
+  readonly warnings: readonly string[];
 }
 
 export interface VerifyOptions {

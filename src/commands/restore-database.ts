@@ -3,9 +3,10 @@ import { displayName } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import { type Emit, systemClock } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
+import type { Selection } from '../core/selection.js';
 import { runTasks, toTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
-import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
+import type { Manifest, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import type { CopyInTask, Engine, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
@@ -13,19 +14,28 @@ import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
-import { listArchive, type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
+import { type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
 import { checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
+import { canReplicate, checkForeignKeys, findExistingTables, withoutTriggers } from './existing-tables.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
-import { toSameServer, withSession } from './sessions.js';
+import type { RestoreScope } from './restore-scope.js';
+import { refuseMentions, renameSchemas, type SchemaMap } from './schema-map.js';
+import { toRoleSql, toSameServer, withSession } from './sessions.js';
 import { withEngine } from './settings.js';
 
 export interface RestoreParts {
   readonly id: string;
   readonly manifest: Manifest;
+  /** What of it is restored. */
   readonly database: ManifestDatabase;
+  /** The database as it was backed up. */
+  readonly whole: ManifestDatabase;
+  readonly scope: RestoreScope;
+  readonly selection: Selection;
+  readonly schemaMap: SchemaMap;
   readonly options: RestoreOptions;
   /** Leads to the target. */
   readonly connection: ConnectionOptions;
@@ -49,25 +59,38 @@ export interface DatabaseRestored {
 export class DatabaseRestore {
   readonly #parts: RestoreParts;
   readonly #warnings: string[] = [];
+  /** Partitioned tables that are restored, by OID in the source. */
+  readonly #roots: ReadonlyMap<number, ManifestRelation>;
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
+    this.#roots = new Map(parts.database.relations.filter(({ kind }) => kind === 'p').map((relation) => [relation.oid, relation]));
   }
 
   async run(): Promise<DatabaseRestored> {
-    const { jobs, archive, scratch, database, storage } = this.#parts;
+    const { jobs, archive, scratch, database, storage, scope, selection, session, schemaMap } = this.#parts;
+    const { sections } = selection;
+    this.#warn(scope.warnings);
     const plan = planRestore(database.relations, { jobs });
-    const large = plan.largeRelations.map(({ relation }) => database.relations[relation]?.oid ?? 0);
-    const groups = groupPostData(await listArchive(archive), large);
+    // Rows of other partitions may still come through the root when a partition's own are there.
+    const early = plan.largeRelations.filter(({ relation }) => this.#rootOf(database.relations[relation]) === null);
+    const groups = groupPostData(
+      scope.entries,
+      sections.includes('post-data') ? early.map(({ relation }) => database.relations[relation]?.oid ?? 0) : [],
+    );
 
-    await this.#phase('pre-data', async () => this.#warn(await restorePreData(archive)));
-    await this.#phase('data', () => this.#load(plan, groups));
+    if (sections.includes('pre-data')) {
+      const entries = scope.isWhole ? null : scope.entries;
+      await this.#phase('pre-data', async () => this.#warn(await restorePreData(archive, entries, join(scratch, 'definitions.list'))));
+      await refuseMentions(session, schemaMap);
+    }
+    if (sections.includes('data')) await this.#loadAll(plan, groups);
     const { largeObjects } = database;
     if (largeObjects !== null) {
       const { manifest, options, signal, emit } = this.#parts;
       const { isOwnerDropped, arePrivilegesDropped } = archive;
       const { memoryLimitBytes } = options;
-      const worker = this.#toWorker();
+      const worker = this.#toWorker(await canReplicate(session));
       await this.#phase('large objects', () =>
         restoreLargeObjects({
           manifest,
@@ -83,17 +106,39 @@ export class DatabaseRestore {
         }),
       );
     }
-    await this.#phase('post-data', async () =>
-      this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
-    );
+    if (sections.includes('post-data'))
+      await this.#phase('post-data', async () =>
+        this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
+      );
     await this.#phase('finish', () => this.#finish());
     const checkedRelationCount = await this.#check();
+    if (Object.keys(schemaMap).length > 0) await this.#phase('rename', () => renameSchemas(session, schemaMap));
     return { warnings: this.#warnings, checkedRelationCount };
   }
 
-  async #load(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
+  /** Loads the rows; into tables that were there before with their triggers off, and their foreign keys proved afterwards. */
+  async #loadAll(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
+    const { session, database, selection, options } = this.#parts;
+    const isReplicating = await canReplicate(session);
+    const load = (): Promise<void> => this.#phase('data', () => this.#load(plan, groups, isReplicating));
+    if (selection.sections.includes('pre-data')) return load();
+    const toTarget = (relation: ManifestRelation): ManifestRelation => this.#rootOf(relation) ?? relation;
+    const tables = await findExistingTables(session, database, options.isAppending === true, toTarget);
+    await withoutTriggers(session, tables, { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true }, load);
+    await this.#phase('foreign keys', async () => void (await checkForeignKeys(session, tables)));
+  }
+
+  /** The partitioned table that a relation's rows go through; null where they go into the relation itself. */
+  #rootOf(relation: ManifestRelation | undefined): ManifestRelation | null {
+    const { options } = this.#parts;
+    if (relation === undefined || relation.partitionRootOid === null) return null;
+    if (options.isLoadingViaRoot !== true && !relation.isRootNeeded) return null;
+    return this.#roots.get(relation.partitionRootOid) ?? null;
+  }
+
+  async #load(plan: RestorePlan, groups: PostDataGroups, isReplicating: boolean): Promise<void> {
     const { jobs, options, signal, emit, database } = this.#parts;
-    const toTask = await this.#prepareTasks();
+    const toTask = await this.#prepareTasks(isReplicating);
     const nameOf = (taskId: number, source: number): string => {
       const segment = plan.tasks[taskId - 1]?.segments[source];
       return segment === undefined ? '' : nameSegment(database, segment);
@@ -140,21 +185,26 @@ export class DatabaseRestore {
   }
 
   /** A session that loads rows. */
-  #toWorker(): SessionSpec {
+  #toWorker(isReplicating: boolean): SessionSpec {
     const { id, database, connection, session } = this.#parts;
     return {
       key: 'load',
       connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
       // As in toLoadingConnection.
-      setupSql: [...prelude(database.encoding, 'write'), 'SET synchronous_commit TO off', replicaRoleSql],
+      setupSql: [
+        ...prelude(database.encoding, 'write'),
+        ...toRoleSql(connection, database.encoding),
+        'SET synchronous_commit TO off',
+        ...(isReplicating ? [replicaRoleSql] : []),
+      ],
     };
   }
 
-  async #prepareTasks() {
+  async #prepareTasks(isReplicating: boolean) {
     const { id, manifest, database, storage } = this.#parts;
     const quoting = new Quoting(database.encoding);
     const paths = await Promise.all(manifest.files.map(({ path }) => storage.localPath(nameInBackup(id, path))));
-    const worker = this.#toWorker();
+    const worker = this.#toWorker(isReplicating);
     const toSegment = (ref: SegmentRef) => {
       const relation = database.relations[ref.relation];
       const segment = relation?.segments[ref.segment];
@@ -164,7 +214,7 @@ export class DatabaseRestore {
         throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
       const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
       const name = nameSegment(database, ref);
-      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation), endSql: ['COMMIT'] };
+      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation, this.#rootOf(relation) ?? relation), endSql: ['COMMIT'] };
       return { name, path, codec: file.codec, format: relation.format, offset, storedBytes, rawBytes, rowCount, digest, ...sql };
     };
     return (task: RestoreTask): CopyInTask => ({
@@ -196,7 +246,7 @@ export class DatabaseRestore {
       const worker = {
         key: 'check',
         connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
-        setupSql: prelude(database.encoding),
+        setupSql: [...prelude(database.encoding), ...toRoleSql(connection, database.encoding)],
       };
       checked = await checkRestored({
         session,
@@ -228,11 +278,9 @@ export class DatabaseRestore {
 }
 
 /**
- * Triggers and foreign keys exist before the rows only on extension configuration tables; rows are to come back as they were. As in pg_dump's --disable-triggers
- * this takes a superuser.
+ * Triggers and foreign keys exist before the rows on extension configuration tables and on tables that were there before; rows are to come back as they were.
  */
-const replicaRoleSql =
-  "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper";
+const replicaRoleSql = 'SET session_replication_role TO replica';
 
 /** Indexes of one relation that are built at the same time: the last relation of a restore has the machine to itself. */
 const indexJobs = 2;

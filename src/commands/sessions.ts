@@ -1,3 +1,4 @@
+import { toLiteral } from '../catalog/names.js';
 import { openSession, type Session } from '../native/session.js';
 import { toConnectionSpec } from './connect.js';
 import type { ConnectionOptions } from './options.js';
@@ -9,7 +10,7 @@ export interface SessionSettings {
   readonly overrides?: Readonly<Record<string, string>>;
 }
 
-/** Runs `use` with an open control session and closes it. */
+/** Runs `use` with an open control session, of the role that the options name, and closes it. */
 export const withSession = async <T>(
   connection: ConnectionOptions,
   settings: SessionSettings,
@@ -19,11 +20,16 @@ export const withSession = async <T>(
     signal: settings.signal,
   });
   try {
+    if (connection.role !== undefined) await session.query("SELECT pg_catalog.set_config('role', $1, false)", [connection.role]);
     return await use(session);
   } finally {
     await session.close();
   }
 };
+
+/** What a worker's session starts with, to be the same role; for one whose `client_encoding` will be `encoding`. */
+export const toRoleSql = ({ role }: ConnectionOptions, encoding: string): readonly string[] =>
+  role === undefined ? [] : [`SELECT pg_catalog.set_config('role', ${toLiteral(role, encoding)}, false)`];
 
 /** Parameters that lead to the very server `session` is connected to, where the options name several hosts. */
 export const toSameServer = (session: Session): Readonly<Record<string, string>> => {

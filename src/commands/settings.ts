@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { DbbackupError } from '../core/errors.js';
+import { isEverything, toSelection } from '../core/selection.js';
 import { toBlocksPerWorker } from '../engine/memory-budget.js';
 import { type Engine, openEngine } from '../native/engine.js';
 import { measureMemory } from '../native/host.js';
@@ -26,8 +27,15 @@ export const toBackupSettings = (options: BackupOptions) => {
   const chunkSizeBytes = options.chunkSizeBytes ?? defaults.chunkSizeBytes;
   if (!Number.isSafeInteger(chunkSizeBytes) || chunkSizeBytes < minChunkBytes)
     throw new DbbackupError('usage', 'the chunk size must be 1 MB or more');
+  const selection = toSelection(options.selection ?? {});
+  const isUnloggedDataLeftOut = options.isUnloggedDataLeftOut === true;
+  const hasLargeObjects = options.hasLargeObjects ?? null;
+  const isWhole = isEverything(selection) && !isUnloggedDataLeftOut && hasLargeObjects !== false;
   return {
     jobs: toJobs(options.jobs),
+    selection,
+    /** Undefined: everything. */
+    scope: isWhole ? undefined : { selection, isUnloggedDataLeftOut, hasLargeObjects },
     codec,
     level,
     compressionName: least === 0 ? codec : `${codec}:${level}`,

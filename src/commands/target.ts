@@ -104,11 +104,14 @@ const createStatement = (session: Session, name: string, source: ManifestDatabas
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 
+/** Anything of a user's that the database holds, as the server describes it; null when there is nothing. */
+export const findUserObject = async (session: Session): Promise<string | null> =>
+  (await session.query(userObjectsQuery)).rows[0]?.[0] ?? null;
+
 /** Refuses a database that holds anything of a user's: relations, functions, types, large objects, schemas. Objects of extensions do not count. */
 export const checkEmpty = async (session: Session): Promise<void> => {
-  const { rows } = await session.query(userObjectsQuery);
-  const first = rows[0]?.[0];
-  if (first === undefined || first === null) return;
+  const first = await findUserObject(session);
+  if (first === null) return;
   const { database } = session.info();
   throw new DbbackupError('target_not_empty', `database ${JSON.stringify(database)} is not empty: it holds ${first}`, {
     details: { object: database },

@@ -84,7 +84,37 @@ export const errorCodes = {
     'the target database already holds relations',
     'Restore into an empty database, or use --create, or --clean --yes.',
   ),
-  target_exists: entry(1, false, 'the database to create exists already', 'Choose another --target-db or leave --create out.'),
+  target_exists: entry(1, false, 'the database or schema to create exists already', 'Choose another --target-db or leave --create out.'),
+  definitions_missing: entry(
+    1,
+    false,
+    'the backup does not hold the section that is to be restored',
+    'Restore what it holds, for example with --data-only; dbbackup show tells it.',
+  ),
+  target_incompatible: entry(
+    1,
+    false,
+    'a table of the target cannot take the rows of the backup',
+    'Create it as it was, for example with --schema-only, or leave it out with --exclude-table.',
+  ),
+  triggers_in_the_way: entry(
+    1,
+    false,
+    'triggers or foreign keys of the target would act on the rows that are loaded',
+    'Restore as a superuser, or let the role set session_replication_role (PostgreSQL 15), or use --disable-triggers.',
+  ),
+  constraint_violated: entry(
+    1,
+    false,
+    'rows that were loaded violate a foreign key',
+    'Load the rows they refer to as well, or delete them.',
+  ),
+  rename_unsafe: entry(
+    1,
+    false,
+    'a schema cannot be renamed, because something mentions it in text',
+    'Restore without --map-schema and rename by hand.',
+  ),
   type_missing: entry(
     1,
     false,

@@ -174,11 +174,15 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
   return {
     number: facts.number,
     ...catalog.database,
+    searchPath: [...catalog.searchPath],
     snapshots: [facts.snapshot],
     schema: facts.schema,
     largeObjects: toLargeObjects(facts, segments),
+    schemas: catalog.schemas.map(({ oid, name }) => ({ oid, name })),
     relations: [...planned, ...rowless],
-    sequences: catalog.sequences.map(({ schema, name, lastValue, isCalled }) => ({ schema, name, lastValue, isCalled })),
+    otherRelations: [...catalog.otherRelations],
+    foreignKeys: [...catalog.foreignKeys],
+    sequences: catalog.sequences.map(({ oid, schema, name, lastValue, isCalled }) => ({ oid, schema, name, lastValue, isCalled })),
     materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
   };
 };
@@ -199,6 +203,7 @@ const toRelation = (
     name: relation.name,
     kind: relation.kind,
     partitionRootOid: relation.partitionRootOid,
+    isRootNeeded: relation.isRootNeeded,
     snapshot: facts.snapshot.number,
     columns: relation.columns.map((column) => column.name),
     condition: relation.condition,

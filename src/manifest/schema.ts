@@ -1,5 +1,6 @@
 /** The manifest's shape: `docs/format.md` section 2. What is read is checked strictly; fields nobody knows are ignored. */
 import { z } from 'zod';
+import { sectionNames } from '../core/selection.js';
 import { pathPattern } from '../storage/layout.js';
 
 /** 0 to 2^53-1. */
@@ -37,6 +38,7 @@ export const relationSchema = z.object({
     .regex(/^[A-Za-z]$/)
     .meta({ description: 'pg_class.relkind; p holds no rows of its own' }),
   partitionRootOid: positive.nullable(),
+  isRootNeeded: z.boolean().meta({ description: 'rows may belong to another partition on another server' }),
   snapshot: count.meta({ description: 'number of the snapshot it was read under' }),
   columns: z.array(name).meta({ description: 'as COPY lists them' }),
   condition: text.nullable(),
@@ -69,7 +71,24 @@ export const archiveSchema = z.object({ path, sizeBytes: count, sha256, pgDumpVe
 
 export const snapshotSchema = z.object({ number: count, id: text, lsn, takenAt: time });
 
-export const sequenceSchema = z.object({ schema: name, name, lastValue: z.string().regex(/^-?[0-9]{1,19}$/), isCalled: z.boolean() });
+export const sequenceSchema = z.object({
+  oid: positive,
+  schema: name,
+  name,
+  lastValue: z.string().regex(/^-?[0-9]{1,19}$/),
+  isCalled: z.boolean(),
+});
+
+/** What of the databases was chosen, as typed: patterns are psql's. */
+export const selectionSchema = z.object({
+  tables: z.array(text),
+  excludedTables: z.array(text),
+  excludedTableData: z.array(text),
+  schemas: z.array(text),
+  excludedSchemas: z.array(text),
+  sections: z.array(z.enum(sectionNames)),
+  isUnloggedDataLeftOut: z.boolean(),
+});
 
 export const databaseSchema = z.object({
   number: positive,
@@ -80,10 +99,14 @@ export const databaseSchema = z.object({
   localeProvider: text,
   icuLocale: text.nullable(),
   owner: name,
+  searchPath: z.array(name).meta({ description: 'schemas that a name without one was searched in' }),
   snapshots: z.array(snapshotSchema),
   schema: archiveSchema,
   largeObjects: largeObjectsSchema.nullable(),
+  schemas: z.array(z.object({ oid: positive, name })),
   relations: z.array(relationSchema),
+  otherRelations: z.array(z.object({ oid: positive, schema: name, name, kind: z.string().regex(/^[vmf]$/) })),
+  foreignKeys: z.array(z.object({ oid: positive, relationOid: positive, refersTo: z.object({ oid: positive, schema: name, name }) })),
   sequences: z.array(sequenceSchema),
   materializedViews: z.array(z.object({ schema: name, name })),
 });
@@ -113,6 +136,9 @@ export const manifestSchema = z.object({
     format: z.enum(['auto', 'binary', 'text']),
     checksum: checksumName,
     jobs: positive,
+    isOwnerDropped: z.boolean().meta({ description: 'owners are not to be restored' }),
+    arePrivilegesDropped: z.boolean().meta({ description: 'grants are not to be restored' }),
+    selection: selectionSchema.nullable().meta({ description: 'null: everything' }),
   }),
   server: z.object({
     version: positive,

@@ -1,7 +1,7 @@
 import type { Catalog, Relation, ServerFacts } from '../catalog/model.js';
 import { displayName } from '../catalog/names.js';
 import { countBlocks, countRanges, splitBlocks } from './chunking.js';
-import { chooseFormat } from './format-choice.js';
+import { chooseFormat, type FormatSubject } from './format-choice.js';
 import { estimateLargeObjects, planLargeObjects } from './large-objects.js';
 import { largestFirst, pack } from './order.js';
 import {
@@ -37,19 +37,23 @@ const minRelationBytes = kibibyte;
 export const planBackup = (catalog: Catalog, options: BackupPlanOptions): BackupPlan => {
   const sources: Relation[] = [];
   const skipped: SkippedRelation[] = [];
+  const rowless = new Map(catalog.rowless);
   for (const relation of catalog.relations) {
     if (relation.kind === 'p') continue;
     const { oid, schema, name } = relation;
-    if (relation.isUnlogged && catalog.server.isStandby)
-      skipped.push({ oid, schema, name, reason: 'unlogged tables have no rows on a standby' });
+    const chosenReason = rowless.get(oid);
+    if (chosenReason !== undefined) skipped.push({ oid, schema, name, reason: chosenReason, isChosen: true });
+    else if (relation.isUnlogged && catalog.server.isStandby)
+      skipped.push({ oid, schema, name, reason: 'unlogged tables have no rows on a standby', isChosen: false });
     else sources.push(relation);
   }
   const estimatedRawBytes = sum(sources.map(estimateBytes)) + estimateLargeObjects(catalog.largeObjects);
   const targetBytes = chooseTarget(estimatedRawBytes, options);
   const readings = sources.map((relation, index) => planReading(relation, index, catalog.server, targetBytes));
+  const trees = sumTrees(sources);
   const relations = sources.map((relation, index): RelationPlan => {
     const { oid, schema, name, quotedName } = relation;
-    const { format, reason: formatReason } = chooseFormat(relation, options.format);
+    const { format, reason: formatReason } = chooseFormat(trees.get(relation.partitionRootOid ?? 0) ?? relation, options.format);
     const chunkCount = readings[index]?.chunks.length ?? 0;
     const readReason = readings[index]?.reason ?? '';
     const readMethod = chunkCount > 1 ? 'ctid-ranges' : 'whole';
@@ -76,6 +80,22 @@ export const planBackup = (catalog: Catalog, options: BackupPlanOptions): Backup
     ),
     estimatedRawBytes,
   };
+};
+
+/** What decides on the format, by root: partitions have one format, so that rows which come back to another one have the same digest there. */
+const sumTrees = (relations: readonly Relation[]): ReadonlyMap<number, FormatSubject> => {
+  const trees = new Map<number, Required<FormatSubject>>();
+  for (const { partitionRootOid, columns, heapBytes, toastBytes, estimatedRowCount } of relations) {
+    if (partitionRootOid === null) continue;
+    const tree = trees.get(partitionRootOid) ?? { columns, heapBytes: 0, toastBytes: 0, estimatedRowCount: 0 };
+    trees.set(partitionRootOid, {
+      columns: tree.columns,
+      heapBytes: tree.heapBytes + heapBytes,
+      toastBytes: tree.toastBytes + toastBytes,
+      estimatedRowCount: tree.estimatedRowCount + Math.max(0, estimatedRowCount),
+    });
+  }
+  return trees;
 };
 
 const estimateBytes = ({ heapBytes, toastBytes }: Relation): number => Math.max(minRelationBytes, heapBytes + toastBytes);

@@ -59,13 +59,15 @@ export interface SkippedRelation {
   readonly schema: string;
   readonly name: string;
   readonly reason: string;
+  /** The options leave its rows out: nobody needs to be told. */
+  readonly isChosen: boolean;
 }
 
 /** Ordered, immutable, JSON-serialisable; the same Catalog and options give the same Plan. */
 export interface BackupPlan {
   /** The Catalog's relations that have rows of their own, in its order: no partitioned tables. Chunks of rows refer to them by index, each at least once. */
   readonly relations: readonly RelationPlan[];
-  /** Empty but on a standby, which cannot read unlogged tables. */
+  /** Those whose rows the options leave out, and unlogged tables on a standby, which cannot read them. */
   readonly skipped: readonly SkippedRelation[];
   readonly tasks: readonly PlannedTask[];
   readonly estimatedRawBytes: number;

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
+import { sectionNames } from '../core/selection.js';
+import { toOutwardKeys } from '../manifest/outward-keys.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
@@ -89,7 +91,7 @@ const toLoadFiles = (
   for (const relation of database.relations) {
     if (relation.segments.length === 0) continue;
     const root = relation.partitionRootOid === null ? undefined : byOid.get(relation.partitionRootOid);
-    const own = add(toCopyFrom(quoting, relation));
+    const own = add(toCopyFrom(quoting, relation, relation.isRootNeeded ? root : undefined));
     const throughRoot = root === undefined ? noRange : add(toCopyFrom(quoting, relation, root));
     for (const line of toSegmentLines(manifest, relation, own, throughRoot)) lines.push(line);
   }
@@ -122,6 +124,12 @@ const toConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: 
     `SCHEMA=${database.schema.path}`,
     `LARGE_OBJECTS=${database.largeObjects?.objectCount ?? 0}`,
     `LARGE_OBJECT_SEGMENTS=${countSegments(database.largeObjects)}`,
+    `OWNERS=${manifest.options.isOwnerDropped ? 'no' : 'yes'}`,
+    `PRIVILEGES=${manifest.options.arePrivilegesDropped ? 'no' : 'yes'}`,
+    `DEFINITIONS=${(manifest.options.selection?.sections ?? sectionNames).includes('pre-data') ? 'yes' : 'no'}`,
+    `OUTWARD_KEYS=${toOutwardKeys(database)
+      .map(({ oid }) => oid)
+      .join(' ')}`,
     `SEGMENTS=${segmentCount}`,
     `ROWS=${database.relations.reduce((sum, { rowCount }) => sum + rowCount, 0)}`,
     '',

@@ -50,7 +50,7 @@ fail() { # status message
 # --- arguments
 
 database='' jobs='' only_checking=no through_root=no
-connection=() archive_options=()
+connection=() archive_options=() post_data=()
 
 read_arguments() {
   local option
@@ -93,6 +93,10 @@ declare -A config=() config_form=(
   [SCHEMA]='^[A-Za-z0-9._/-]+$'
   [LARGE_OBJECTS]='^(0|[1-9][0-9]{0,15})$'
   [LARGE_OBJECT_SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
+  [OWNERS]='^(yes|no)$'
+  [PRIVILEGES]='^(yes|no)$'
+  [DEFINITIONS]='^(yes|no)$'
+  [OUTWARD_KEYS]='^([0-9]+( [0-9]+)*)?$'
   [SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
   [ROWS]='^(0|[1-9][0-9]{0,15})$'
 )
@@ -264,7 +268,7 @@ EOF
   [[ $facts =~ ^([0-9]+)\|([A-Za-z0-9_]+)\|([0-9]+)$ ]] || fail $status_failed 'the target does not tell its version'
   target_major=$((BASH_REMATCH[1] / 10000))
   ((target_major >= 13)) || fail $status_failed "the target is PostgreSQL $target_major, older than 13"
-  ((BASH_REMATCH[3] == 0)) || fail $status_failed "the target already holds ${BASH_REMATCH[3]} relations; restore into an empty database"
+  ((BASH_REMATCH[3] == 0)) || [[ ${config[DEFINITIONS]} == no ]] || fail $status_failed "the target already holds ${BASH_REMATCH[3]} relations; restore into an empty database"
   [[ ${BASH_REMATCH[2]} == "${config[ENCODING]}" ]] || warn "the target's encoding is ${BASH_REMATCH[2]}, the backup's ${config[ENCODING]}: text is converted"
   ((target_major >= config[SERVER_MAJOR])) || warn "the target is PostgreSQL $target_major, older than the source (${config[SERVER_MAJOR]})"
 }
@@ -297,6 +301,15 @@ restore_archive() { # archive jobs options...
   else
     pg_restore --exit-on-error "${connection[@]}" "${archive_options[@]}" "$@" "$archive"
   fi
+}
+
+# Of a part of a database: foreign keys to what is outside cannot be made. The list tells a constraint by its OIDs.
+list_post_data() {
+  post_data=(--section=post-data)
+  [[ -n ${config[OUTWARD_KEYS]} ]] || return 0
+  warn 'foreign keys to tables that are not in this backup are left out'
+  pg_restore --list "$work/schema.dump" | grep -Ev "^[0-9]+; 2606 (${config[OUTWARD_KEYS]// /|}) " >"$work/post-data.list"
+  post_data+=(--use-list="$work/post-data.list")
 }
 
 # --- data
@@ -489,6 +502,8 @@ main() {
     exit 0
   fi
   jobs=${jobs:-${config[JOBS]}}
+  [[ ${config[OWNERS]} == yes ]] || archive_options+=(--no-owner)
+  [[ ${config[PRIVILEGES]} == yes ]] || archive_options+=(--no-privileges)
 
   check_target
   say 'creating tables'
@@ -500,7 +515,8 @@ main() {
     load_large_objects
   fi
   say 'creating indexes and constraints'
-  restore_archive "$work/schema.dump" "$jobs" --section=post-data || fail $status_failed 'an index or constraint could not be created'
+  list_post_data || fail $status_failed 'the archive cannot be listed'
+  restore_archive "$work/schema.dump" "$jobs" "${post_data[@]}" || fail $status_failed 'an index or constraint could not be created'
   say 'setting sequences, refreshing materialized views, analysing'
   run_psql --output=/dev/null --file=restore/session.sql --file=restore/finish.sql || fail $status_failed 'the last steps failed'
   say 'done'

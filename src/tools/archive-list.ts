@@ -14,7 +14,9 @@ export interface ArchiveEntry {
 
 /** Those whose first words are also another type's come before it. */
 const knownTypes: readonly string[] = [
+  'ACL',
   'COMMENT',
+  'SECURITY LABEL',
   'INDEX ATTACH',
   'INDEX',
   'CHECK CONSTRAINT',
@@ -23,9 +25,29 @@ const knownTypes: readonly string[] = [
   'TABLE ATTACH',
   'TABLE DATA',
   'TABLE',
+  'FOREIGN TABLE',
+  'MATERIALIZED VIEW',
+  'VIEW',
+  'SEQUENCE OWNED BY',
+  'SEQUENCE SET',
+  'SEQUENCE',
+  'DEFAULT ACL',
+  'DEFAULT',
+  'TRIGGER',
+  'RULE',
+  'POLICY',
+  'ROW SECURITY',
+  'STATISTICS',
+  'PUBLICATION TABLES IN SCHEMA',
+  'PUBLICATION TABLE',
+  'PUBLICATION',
+  'SCHEMA',
 ];
 
-const pgClassOid = 1259;
+/** OIDs of system catalogs, the same on every server. */
+export const pgClassOid = 1259;
+export const pgConstraintOid = 2606;
+export const pgNamespaceOid = 2615;
 
 /** Reads the output of `pg_restore --list --verbose`, whose comment below an entry tells its dependencies. */
 export const parseArchiveList = (text: string): readonly ArchiveEntry[] => {

@@ -1,3 +1,4 @@
+import { type Selection, sectionNames } from '../core/selection.js';
 import { toConnectionString } from './connection-string.js';
 import { runTool, type ToolOptions } from './run-tool.js';
 import type { Tool, ToolConnection } from './tool.js';
@@ -16,7 +17,41 @@ export interface DumpOptions extends ToolOptions {
    * Default: 30 seconds.
    */
   readonly lockTimeoutMs?: number | undefined;
+  /** Which definitions: the arguments of `toDumpSelection`. Default: all. */
+  readonly selectionArguments?: readonly string[];
 }
+
+export interface DumpSelection {
+  readonly selection: Selection;
+  /** Of the database. */
+  readonly encoding: string;
+  readonly arePrivilegesDropped: boolean;
+  /** A role to become after connecting. */
+  readonly role: string | null;
+}
+
+/**
+ * Options of pg_dump that make its archive hold the definitions of what `readScope` chooses, and no others. System schemas are left out, which patterns as `*.*` would name.
+ * Owners stay in an archive whatever is said (pg_dump's page says so); they are dropped when it is restored. Rows and large objects are not pg_dump's business: of an archive of definitions the section `data` is empty.
+ */
+export const toDumpSelection = ({ selection, encoding, arePrivilegesDropped, role }: DumpSelection): readonly string[] => {
+  const { tables, excludedTables, schemas, excludedSchemas, sections } = selection;
+  const patterns = [...tables, ...excludedTables, ...schemas, ...excludedSchemas];
+  const isForeign = encoding !== 'UTF8' && patterns.some((pattern) => !/^\p{ASCII}*$/u.test(pattern));
+  return [
+    ...tables.map((pattern) => `--table=${pattern}`),
+    ...excludedTables.map((pattern) => `--exclude-table=${pattern}`),
+    ...schemas.map((pattern) => `--schema=${pattern}`),
+    ...excludedSchemas.map((pattern) => `--exclude-schema=${pattern}`),
+    ...(tables.length > 0 ? ['--exclude-table=pg_*.*', '--exclude-table=information_schema.*'] : []),
+    ...(schemas.length > 0 ? ['--exclude-schema=pg_*', '--exclude-schema=information_schema'] : []),
+    ...(sections.length === sectionNames.length ? [] : sections.map((section) => `--section=${section}`)),
+    // Patterns are read in the client's encoding, which is the database's otherwise.
+    ...(isForeign ? ['--encoding=UTF8'] : []),
+    ...(arePrivilegesDropped ? ['--no-privileges'] : []),
+    ...(role === null ? [] : [`--role=${role}`]),
+  ];
+};
 
 const defaultLockTimeoutMs = 30_000;
 
@@ -30,6 +65,7 @@ export const dumpSchema = async (options: DumpOptions): Promise<readonly string[
     '--format=custom',
     '--compress=0',
     '--schema-only',
+    ...(options.selectionArguments ?? []),
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${options.lockTimeoutMs ?? defaultLockTimeoutMs}`,
     '--no-sync',

@@ -20,6 +20,8 @@ export interface RestoreArchiveOptions extends ToolOptions {
   readonly isOwnerDropped?: boolean;
   /** Leave GRANT and REVOKE out. Default: false. */
   readonly arePrivilegesDropped?: boolean;
+  /** A role to become after connecting. Default: none. */
+  readonly role?: string;
 }
 
 /** Part of an archive: entries by list (null: all), within a section. */
@@ -47,9 +49,24 @@ export const listArchive = async (
   return parseArchiveList((await runTool(run, options)).stdout);
 };
 
-/** Types, functions, tables and all else that rows need. Resolves with warnings. */
-export const restorePreData = (options: RestoreArchiveOptions): Promise<readonly string[]> =>
-  restorePart(options, { section: 'pre-data', entries: null, jobs: 1, what: 'definitions', listPath: null });
+/** Dump ids of the entries that pg_restore picks when it is told schemas by name. It is asked, since names cannot be read out of its list. */
+export const listSchemaIds = async (
+  options: Pick<RestoreArchiveOptions, 'pgRestore' | 'archivePath' | 'host' | 'signal'>,
+  schemas: readonly string[],
+  excludedSchemas: readonly string[],
+): Promise<ReadonlySet<number>> => {
+  const selection = [...schemas.map((name) => `--schema=${name}`), ...excludedSchemas.map((name) => `--exclude-schema=${name}`)];
+  const args = ['--list', ...selection, options.archivePath];
+  const run = { tool: options.pgRestore, args, connection: null, object: options.archivePath };
+  return new Set(parseArchiveList((await runTool(run, options)).stdout).map(({ dumpId }) => dumpId));
+};
+
+/** Types, functions, tables and all else that rows need: of these entries, or all when that is null. Resolves with warnings. */
+export const restorePreData = (
+  options: RestoreArchiveOptions,
+  entries: readonly ArchiveEntry[] | null = null,
+  listPath: string | null = null,
+): Promise<readonly string[]> => restorePart(options, { section: 'pre-data', entries, jobs: 1, what: 'definitions', listPath });
 
 /** Some entries, for example the indexes of one relation, with up to `jobs` connections. */
 export const restoreEntries = (
@@ -96,6 +113,7 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
     ...(entries === null || listPath === null ? [] : [`--use-list=${listPath}`]),
     ...(options.isOwnerDropped === true ? ['--no-owner'] : []),
     ...(options.arePrivilegesDropped === true ? ['--no-privileges'] : []),
+    ...(options.role === undefined ? [] : [`--role=${options.role}`]),
   ];
   const target = `--dbname=${toConnectionString(connection)}`;
   if (pgRestore.major <= targetMajor) {

@@ -21,9 +21,10 @@ const shared = [
   '### Resources (backup, restore, verify)',
   '### Output (backup, restore, verify)',
 ];
+const parts = ['### Selection (backup, restore)', '### Owners and privileges (backup, restore)'];
 const sections: Readonly<Record<string, readonly string[]>> = {
-  'backup single': ['### dbbackup backup single DB', ...shared],
-  'restore single': ['### dbbackup restore single ID --target-db NAME', ...shared],
+  'backup single': ['### dbbackup backup single DB', ...parts, ...shared],
+  'restore single': ['### dbbackup restore single ID --target-db NAME', ...parts, ...shared],
   verify: ['### dbbackup verify ID', ...shared],
   list: ['### dbbackup list', '### Repository'],
   show: ['### dbbackup show ID', '### Repository'],

@@ -78,6 +78,7 @@ export const scriptCommands = (scripted: Partial<Commands>): Commands => {
   return {
     backup: unexpected,
     restore: unexpected,
+    listRestore: unexpected,
     verify: unexpected,
     list: unexpected,
     show: unexpected,

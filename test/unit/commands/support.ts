@@ -13,6 +13,7 @@ export const createRelation = (oid: number, name: string, rawBytes: number): Man
   name,
   kind: 'r',
   partitionRootOid: null,
+  isRootNeeded: false,
   snapshot: 1,
   columns: ['id'],
   condition: null,
@@ -43,7 +44,16 @@ export const createManifest = (
   consistency: 'exact',
   baseBackupId: null,
   encryption: null,
-  options: { compression: 'zstd:1', chunkSizeBytes: 1024 ** 3, format: 'auto', checksum: 'xxh3-128', jobs: 4 },
+  options: {
+    compression: 'zstd:1',
+    chunkSizeBytes: 1024 ** 3,
+    format: 'auto',
+    checksum: 'xxh3-128',
+    jobs: 4,
+    isOwnerDropped: false,
+    arePrivilegesDropped: false,
+    selection: null,
+  },
   server: { version: 150_018, versionText: '15.18', systemIdentifier: '7423', startedAt: '2026-01-01 00:00:00+00' },
   totals: {
     rowCount: relations.length * 10,
@@ -56,6 +66,10 @@ export const createManifest = (
   databases: [
     {
       ...{ number: 1, name: 'shop', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null, owner: 'postgres' },
+      searchPath: ['public'],
+      schemas: [],
+      otherRelations: [],
+      foreignKeys: [],
       snapshots: [{ number: 1, id: '00000003-0000001B-1', lsn: '0/1A2B3C', takenAt: startedAt }],
       schema: { path: 'schema/0001.dump.zst', sizeBytes: 1, sha256: 'a'.repeat(64), pgDumpVersion: '15.18' },
       largeObjects: null,

@@ -122,7 +122,9 @@ describe('manifest builder', () => {
     const base = toFacts([toRelation(1, 't'), toRelation(2, 'root', 'p'), toRelation(3, 'unlogged')], [[0]]);
     const withSkipped = (skipped: readonly SkippedRelation[]) =>
       withDatabase(base, ({ plan }) => ({ plan: { ...plan, relations: plan.relations.slice(0, 1), skipped } }));
-    const facts = withSkipped([{ oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby' }]);
+    const facts = withSkipped([
+      { oid: 3, schema: 'public', name: 'unlogged', reason: 'unlogged tables have no rows on a standby', isChosen: false },
+    ]);
     const events = [toFinished(1, 1, [segment(0)], [], 'a'.repeat(32))];
     const relations = buildManifest(facts, events, finishedAt).databases[0]?.relations;
     assert.deepEqual(

@@ -60,7 +60,7 @@ describe('parseArchiveList', () => {
       '',
       '',
       'TABLE',
-      '',
+      'MATERIALIZED VIEW',
       'TABLE',
       'TABLE',
       'TABLE ATTACH',
@@ -72,7 +72,7 @@ describe('parseArchiveList', () => {
       'INDEX ATTACH',
       'FK CONSTRAINT',
       'CHECK CONSTRAINT',
-      '',
+      'PUBLICATION',
     ]);
   });
 });

@@ -1,0 +1,170 @@
+import { displayName } from '../catalog/names.js';
+import { DbbackupError } from '../core/errors.js';
+import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+import type { Session } from '../native/session.js';
+import { toTextArray } from './restore-scope.js';
+
+/** Loading into tables that exist already: what must be true before, what is switched off meanwhile, what is proved afterwards. */
+
+/** A relation of the backup and its OID in the target. */
+export interface ExistingTable {
+  readonly relation: ManifestRelation;
+  readonly oid: string;
+  /** Quoted by the server. */
+  readonly quotedName: string;
+}
+
+const batchSize = 200;
+
+/**
+ * The target's tables of the relations whose rows are to be loaded. Errors: `target_incompatible` naming the first table that is missing, is of another kind or lacks a column;
+ * `target_not_empty` for one that holds rows, unless `isAppending`. `toTarget`: the table that a relation's rows go through. Cost: some round trips for each 200 relations.
+ */
+export const findExistingTables = async (
+  session: Session,
+  database: ManifestDatabase,
+  isAppending: boolean,
+  toTarget: (relation: ManifestRelation) => ManifestRelation,
+): Promise<readonly ExistingTable[]> => {
+  const loaded = [...new Set(database.relations.filter(({ segments }) => segments.length > 0).map(toTarget))];
+  const tables: ExistingTable[] = [];
+  for (let begin = 0; begin < loaded.length; begin += batchSize) {
+    const batch = loaded.slice(begin, begin + batchSize);
+    const { rows } = await session.query(tablesQuery, [
+      toTextArray(batch.map(({ schema }) => schema)),
+      toTextArray(batch.map(({ name }) => name)),
+    ]);
+    const found = new Map(rows.map((row) => [Number(row[0]), row]));
+    batch.forEach((relation, index) => {
+      const [, oid, quotedName, kind, columns] = found.get(index + 1) ?? [];
+      if (typeof oid !== 'string' || typeof quotedName !== 'string') throw incompatible(relation, 'does not exist in the target');
+      if (kind !== 'r' && kind !== 'p') throw incompatible(relation, 'is no table in the target');
+      const known = new Set(JSON.parse(columns ?? '[]') as readonly string[]);
+      const missing = relation.columns.find((column) => !known.has(column));
+      if (missing !== undefined) throw incompatible(relation, `has no column ${JSON.stringify(missing)} in the target that can be loaded`);
+      tables.push({ relation, oid, quotedName });
+    });
+  }
+  if (!isAppending) await refuseRows(session, tables);
+  return tables;
+};
+
+const tablesQuery = `SELECT u.number, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind,
+  (SELECT pg_catalog.json_agg(t.attname) FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '')
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) WITH ORDINALITY u(schema, name, number)
+  JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.name`;
+
+const incompatible = (relation: ManifestRelation, problem: string): DbbackupError =>
+  new DbbackupError('target_incompatible', `${displayName(relation)} ${problem}`, { details: { object: displayName(relation) } });
+
+const refuseRows = async (session: Session, tables: readonly ExistingTable[]): Promise<void> => {
+  for (let begin = 0; begin < tables.length; begin += batchSize) {
+    const batch = tables.slice(begin, begin + batchSize);
+    const sql = batch.map(({ quotedName }, index) => `SELECT ${index} WHERE EXISTS (SELECT FROM ${quotedName})`).join(' UNION ALL ');
+    const first = batch[Number((await session.query(sql)).rows[0]?.[0] ?? -1)];
+    if (first === undefined) continue;
+    const object = displayName(first.relation);
+    throw new DbbackupError('target_not_empty', `${object} holds rows already`, {
+      details: { object, hint: 'Empty it, or add to it with --append.' },
+    });
+  }
+};
+
+const toOids = (tables: readonly ExistingTable[]): string => `{${tables.map(({ oid }) => oid).join(',')}}`;
+
+/** The tables and all they are partitions of: constraints and triggers may stand there. */
+const affected = `affected AS (
+  SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid)
+  UNION SELECT a.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid), LATERAL pg_catalog.pg_partition_ancestors(u.oid) a)`;
+
+/** Whether this role may set session_replication_role: superusers, and from PostgreSQL 15 on whom it was granted to. */
+export const canReplicate = async (session: Session): Promise<boolean> => {
+  const isGrantable = session.info().serverVersion >= 150000;
+  const sql = `SELECT rolsuper${isGrantable ? " OR pg_catalog.has_parameter_privilege(current_user, 'session_replication_role', 'SET')" : ''}
+FROM pg_catalog.pg_roles WHERE rolname = current_user`;
+  return (await session.query(sql)).rows[0]?.[0] === 't';
+};
+
+/**
+ * Runs `load` with no trigger of the tables at work: under session_replication_role where that may be set (`isReplicating`), by disabling the others, which must be allowed by
+ * `areTriggersDisabled`. Each trigger is put back into the state it had, also when `load` fails. Errors: `triggers_in_the_way` naming them.
+ */
+export const withoutTriggers = async (
+  session: Session,
+  tables: readonly ExistingTable[],
+  { isReplicating, areTriggersDisabled }: { readonly isReplicating: boolean; readonly areTriggersDisabled: boolean },
+  load: () => Promise<void>,
+): Promise<void> => {
+  const { rows } = await session.query(triggersQuery(isReplicating), [toOids(tables)]);
+  const triggers = rows.map(([title, disableSql, enableSql]) => ({
+    title: title ?? '',
+    disableSql: disableSql ?? '',
+    enableSql: enableSql ?? '',
+  }));
+  const [first] = triggers;
+  if (first === undefined) return load();
+  if (!areTriggersDisabled) {
+    const named = triggers.slice(0, mostNamed).map(({ title }) => title);
+    const rest = triggers.length > mostNamed ? ` and ${triggers.length - mostNamed} more` : '';
+    throw new DbbackupError('triggers_in_the_way', `rows cannot be loaded past ${named.join(', ')}${rest}`, {
+      details: { object: first.title },
+    });
+  }
+  const disabled: string[] = [];
+  try {
+    for (const { disableSql, enableSql } of triggers) {
+      await session.query(disableSql);
+      disabled.push(enableSql);
+    }
+    await load();
+  } finally {
+    for (const sql of disabled) await session.query(sql);
+  }
+};
+
+const mostNamed = 5;
+
+/** Title, and the statements that disable a trigger and put it back. Triggers of a foreign key are told as the constraint. Under the role `replica` only those fire that say so. */
+const triggersQuery = (isReplicating: boolean): string => `WITH ${affected}
+SELECT CASE WHEN k.oid IS NULL OR NOT t.tgisinternal THEN pg_catalog.format('trigger %I of %s', t.tgname, t.tgrelid::pg_catalog.regclass)
+    ELSE pg_catalog.format('constraint %I of %s', k.conname, k.conrelid::pg_catalog.regclass) END,
+  pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::pg_catalog.regclass, t.tgname),
+  pg_catalog.format('ALTER TABLE %s ENABLE %sTRIGGER %I', t.tgrelid::pg_catalog.regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname)
+FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint
+WHERE t.tgrelid IN (SELECT oid FROM affected) AND t.tgtype & 4 <> 0 AND t.tgenabled IN (${isReplicating ? "'A', 'R'" : "'O', 'A'"})
+  AND (NOT t.tgisinternal OR k.contype = 'f') ORDER BY t.tgisinternal DESC, 1`;
+
+/**
+ * Proves every foreign key from or to the tables by a query, since nothing did while they were loaded. Resolves with their number. Errors: `constraint_violated` naming each constraint
+ * that has rows without a referent. Cost: one join of the two tables for each.
+ */
+export const checkForeignKeys = async (session: Session, tables: readonly ExistingTable[]): Promise<number> => {
+  const { rows } = await session.query(foreignKeysQuery, [toOids(tables)]);
+  const violated: string[] = [];
+  for (const [title, sql] of rows) if ((await session.query(sql ?? '')).rows[0]?.[0] === 't') violated.push(title ?? '');
+  const [first] = violated;
+  if (first !== undefined) {
+    throw new DbbackupError('constraint_violated', `rows that were loaded have no referent: ${violated.join(', ')}`, {
+      details: { object: first },
+    });
+  }
+  return rows.length;
+};
+
+/** As `RI_Initial_Check` (src/backend/utils/adt/ri_triggers.c) asks. A constraint that was never validated promises nothing. */
+const foreignKeysQuery = `WITH ${affected}, keys AS (
+  SELECT k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype, pg_catalog.array_agg(pg_catalog.quote_ident(f.attname) ORDER BY u.number) AS own,
+    pg_catalog.array_agg(pg_catalog.format('p.%I OPERATOR(%I.%s) c.%I', r.attname, n.nspname, o.oprname, f.attname) ORDER BY u.number) AS matches,
+    (pg_catalog.array_agg(pg_catalog.quote_ident(r.attname) ORDER BY u.number))[1] AS referent
+  FROM pg_catalog.pg_constraint k CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)) WITH ORDINALITY u(own, other, operator, number)
+    JOIN pg_catalog.pg_attribute f ON f.attrelid = k.conrelid AND f.attnum = u.own JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other
+    JOIN pg_catalog.pg_operator o ON o.oid = u.operator JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND k.convalidated AND (k.conrelid IN (SELECT oid FROM affected) OR k.confrelid IN (SELECT oid FROM affected))
+  GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype)
+SELECT pg_catalog.format('constraint %I of %s', keys.conname, keys.conrelid::pg_catalog.regclass),
+  pg_catalog.format('SELECT EXISTS (SELECT FROM %s%s c LEFT JOIN %s%s p ON %s WHERE p.%s IS NULL AND (%s))',
+    CASE WHEN a.relkind = 'p' THEN '' ELSE 'ONLY ' END, keys.conrelid::pg_catalog.regclass, CASE WHEN b.relkind = 'p' THEN '' ELSE 'ONLY ' END, keys.confrelid::pg_catalog.regclass,
+    pg_catalog.array_to_string(keys.matches, ' AND '), keys.referent,
+    (SELECT pg_catalog.string_agg(pg_catalog.format('c.%s IS NOT NULL', column_name), CASE WHEN keys.confmatchtype = 'f' THEN ' OR ' ELSE ' AND ' END)
+     FROM pg_catalog.unnest(keys.own) column_name))
+FROM keys JOIN pg_catalog.pg_class a ON a.oid = keys.conrelid JOIN pg_catalog.pg_class b ON b.oid = keys.confrelid ORDER BY 1`;

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { expectFailure, expectSuccess } from '../faults/support/failure.js';
+import { type Scene, withScene } from '../faults/support/scene.js';
+import { uniqueDatabaseName, withDatabase } from '../support/database.js';
+
+const definitions = `
+CREATE TABLE customers (id serial PRIMARY KEY, name text);
+CREATE TABLE orders (id int PRIMARY KEY, customer int CONSTRAINT orders_customer REFERENCES customers, part int, other text);
+CREATE TABLE log (what text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.log VALUES (tg_name); RETURN new; END';
+CREATE TRIGGER noted AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION note();
+CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM orders;
+`;
+const rows = `
+INSERT INTO customers (name) SELECT 'c' || i FROM generate_series(1, 10) i;
+INSERT INTO orders SELECT i, i % 10 + 1, i, 'x' FROM generate_series(1, 50) i; TRUNCATE log;
+`;
+
+const ask = (scene: Scene, database: string, sql: string): Promise<string> => scene.cluster.psql(database, sql);
+
+/** `fn` with a database whose owner is a role of its own, no superuser, which runs the restore. */
+const withOwner = async (scene: Scene, fn: (database: string, uri: string, role: string) => Promise<void>): Promise<void> => {
+  const role = uniqueDatabaseName('owner');
+  await scene.cluster.psql('postgres', `CREATE ROLE ${role} LOGIN`);
+  try {
+    await withDatabase(
+      scene.cluster,
+      async (database) => {
+        await scene.cluster.psql(database, `ALTER SCHEMA public OWNER TO ${role}; SET ROLE ${role}; ${definitions}`);
+        const uri = `postgresql://${role}@127.0.0.1:${scene.cluster.port}/${database}`;
+        await fn(database, uri, role);
+      },
+      `OWNER ${role}`,
+    );
+  } finally {
+    await scene.cluster.psql('postgres', `DROP ROLE ${role}`);
+  }
+};
+
+describe('rows are loaded into tables that exist', () => {
+  test('past triggers and foreign keys as a superuser, with values of sequences and views', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        // Its columns are in another order, and one has a default of its own.
+        await ask(
+          scene,
+          target,
+          definitions.replace(
+            'customer int CONSTRAINT orders_customer REFERENCES customers, part int, other text',
+            "part int, extra text DEFAULT 'd', other text, customer int CONSTRAINT orders_customer REFERENCES customers",
+          ),
+        );
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only'];
+        expectSuccess(await scene.run([...to, '--check']));
+        assert.equal(await ask(scene, target, 'SELECT count(*), min(extra) FROM orders'), '50|d');
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM log'), '0', 'no trigger was at work');
+        assert.equal(await ask(scene, target, "INSERT INTO customers (name) VALUES ('n') RETURNING id"), '11');
+        assert.equal(await ask(scene, target, 'SELECT n FROM totals'), '50');
+        expectFailure(await scene.run(to), {
+          status: 1,
+          code: 'target_not_empty',
+          message: /public\.(customers|orders) holds rows/,
+          hint: /--append/,
+        });
+        await ask(scene, target, 'ALTER TABLE orders DROP CONSTRAINT orders_pkey; DELETE FROM log');
+        expectSuccess(await scene.run([...to, '-t', 'orders', '--append']));
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM orders'), '100');
+      });
+    }));
+
+  test('rows without a referent are an error that names the constraint', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(scene, target, definitions);
+        const outcome = await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only', '-t', 'orders']);
+        expectFailure(outcome, { status: 1, code: 'constraint_violated', message: /constraint orders_customer of public\.orders/ });
+      });
+    }));
+
+  test('a table or column that is missing is named before anything is loaded', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only'];
+        await ask(scene, target, definitions.replace(', other text', ''));
+        expectFailure(await scene.run(to), { status: 1, code: 'target_incompatible', message: /public\.orders has no column "other"/ });
+        await ask(scene, target, 'DROP TABLE orders CASCADE');
+        expectFailure(await scene.run(to), { status: 1, code: 'target_incompatible', message: /public\.orders does not exist/ });
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM customers'), '0');
+      });
+    }));
+
+  test('a backup without definitions is loaded so', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp(['--data-only']);
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(scene, target, definitions);
+        expectFailure(await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target)]), {
+          status: 1,
+          code: 'definitions_missing',
+          message: /holds no definitions/,
+        });
+        expectSuccess(await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only']));
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM orders'), '50');
+      });
+    }));
+
+  test('a role that may not pass triggers is told which are in the way', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withOwner(scene, async (database, uri, role) => {
+        const to = ['restore', 'single', id, '--target-db', uri, '--data-only'];
+        const failure = await scene.run(to);
+        expectFailure(failure, {
+          status: 1,
+          code: 'triggers_in_the_way',
+          message: /constraint orders_customer of public\.orders.*trigger noted of public\.orders/,
+          hint: /--disable-triggers/,
+        });
+        // Those of a foreign key are the system's: only a superuser may disable them.
+        expectFailure(await scene.run([...to, '--disable-triggers']), { status: 1, code: 'permission_denied', message: /system trigger/ });
+        assert.equal(await ask(scene, database, 'SELECT count(*) FROM orders'), '0');
+        await ask(scene, database, 'ALTER TABLE orders DROP CONSTRAINT orders_customer');
+        expectSuccess(await scene.run([...to, '--disable-triggers']));
+        assert.equal(
+          await ask(
+            scene,
+            database,
+            "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM log), tgenabled FROM pg_trigger WHERE tgname = 'noted'",
+          ),
+          '50|0|O',
+        );
+        if (scene.cluster.version < 15) return;
+        await ask(
+          scene,
+          database,
+          `TRUNCATE orders, customers; ALTER TABLE orders ADD CONSTRAINT orders_customer FOREIGN KEY (customer) REFERENCES customers`,
+        );
+        await ask(scene, 'postgres', `GRANT SET ON PARAMETER session_replication_role TO ${role}`);
+        try {
+          expectSuccess(await scene.run(to));
+          assert.equal(await ask(scene, database, 'SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM log)'), '50|0');
+        } finally {
+          await ask(scene, 'postgres', `REVOKE SET ON PARAMETER session_replication_role FROM ${role}`);
+        }
+      });
+    }));
+
+  test('triggers that fire under any role are in the way of a superuser, too, and come back as they were', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(scene, target, `${definitions} ALTER TABLE orders ENABLE ALWAYS TRIGGER noted;`);
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only'];
+        expectFailure(await scene.run(to), { status: 1, code: 'triggers_in_the_way', message: /trigger noted of public\.orders/ });
+        expectSuccess(await scene.run([...to, '--disable-triggers']));
+        assert.equal(
+          await ask(scene, target, "SELECT (SELECT count(*) FROM log), tgenabled FROM pg_trigger WHERE tgname = 'noted'"),
+          '0|A',
+        );
+      });
+    }));
+});
