@@ -2,7 +2,7 @@ import type { Catalog } from '../catalog/model.js';
 import { DbbackupError } from '../core/errors.js';
 import type { CopyOutSource, SessionSpec } from '../native/engine.js';
 import { toCopyOut } from '../planner/copy-statements.js';
-import { largeObjectFormats, rangeReadingSql, toLargeObjectCopyOut, toReadMethod } from '../planner/large-object-statements.js';
+import { largeObjectFormats, pageReadingSql, toLargeObjectCopyOut, toReadMethod } from '../planner/large-object-statements.js';
 import { type BackupPlan, type Chunk, isRelationChunk } from '../planner/plan.js';
 
 /** What turns a chunk of a plan into what the engine reads, for sessions whose `client_encoding` is the database's. */
@@ -24,8 +24,9 @@ export const createSources = (catalog: Catalog, plan: BackupPlan): ((chunk: Chun
   };
 };
 
-/** The session for a task with these chunks: ranges of large objects, which never share a task with rows, have one of their own. */
-export const toReadingSession = (worker: SessionSpec, chunks: readonly Chunk[]): SessionSpec =>
-  chunks.some((chunk) => !isRelationChunk(chunk) && (chunk.begin !== null || chunk.end !== null))
-    ? { ...worker, key: `${worker.key} large objects`, setupSql: [...worker.setupSql, ...rangeReadingSql] }
-    : worker;
+/** The session for a task with these chunks: contents of large objects that fill a task have one of their own; small ones share theirs with rows. */
+export const toReadingSession = (worker: SessionSpec, chunks: readonly Chunk[]): SessionSpec => {
+  const [first] = chunks;
+  const isContent = chunks.length === 1 && first !== undefined && !isRelationChunk(first) && first.stream === 'content';
+  return isContent ? { ...worker, key: `${worker.key} large objects`, setupSql: [...worker.setupSql, ...pageReadingSql] } : worker;
+};

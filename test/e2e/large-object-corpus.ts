@@ -22,6 +22,8 @@ BEGIN
   PERFORM lowrite(fd, repeat('x', 10000)::bytea), lo_truncate64(fd, 3000);
 END
 $do$;
+SET allow_system_table_mods TO on;
+INSERT INTO pg_largeobject VALUES (50105, 0, 'a page of no object');
 SELECT lo_create(4294967295), lo_from_bytea(2147483648, 'a large OID');`;
 
 /** Owners, grants of every shape and comments. `roles` are four that exist, as SQL identifiers. */

@@ -116,13 +116,15 @@ describe('statements that read large objects', () => {
 
   it('choose pages by their keys', () => {
     const { copySql } = toLargeObjectCopyOut({ ...range, stream: 'content' }, facts, 'pages');
-    assert.match(
+    assert.ok(
+      copySql.includes(
+        'm.oid >= 5 AND (p.loid, p.pageno) >= (5::pg_catalog.oid, 3) AND m.oid <= 9 AND (p.loid, p.pageno) < (9::pg_catalog.oid, 0)',
+      ),
       copySql,
-      /WHERE \(p\.loid, p\.pageno\) >= \(5::pg_catalog\.oid, 3\) AND \(p\.loid, p\.pageno\) < \(9::pg_catalog\.oid, 0\) ORDER BY/,
     );
     assert.match(copySql, /^COPY \(.*\) TO STDOUT \(FORMAT binary\)$/s);
     const whole = toLargeObjectCopyOut({ ...range, begin: null, end: null, stream: 'content' }, facts, 'pages');
-    assert.doesNotMatch(whole.copySql, /WHERE/);
+    assert.match(whole.copySql, /WHERE m\.oid = p\.loid ORDER BY/);
   });
 
   it('choose objects where there is no other way', () => {
