@@ -4,6 +4,7 @@ import { DbbackupError } from '../core/errors.js';
 import { backupNames } from '../storage/layout.js';
 import { checkManifest } from './check.js';
 import { type Manifest, manifestSchema } from './schema.js';
+import { encodeText } from './text.js';
 
 /** Format version this code writes, and the only one it reads. */
 export const formatVersion = 1;
@@ -22,11 +23,14 @@ export const parseManifest = (text: string): Manifest => {
 };
 
 /** The manifest's text: the same for equal manifests, fields in the order of `docs/format.md`. Throws `manifest_damaged` for one that could not be read back. */
-export const serialiseManifest = (manifest: Manifest): string => {
+export const serialiseManifest = (manifest: Manifest): string => encodeManifest(manifest).toString('utf8');
+
+/** `serialiseManifest` as bytes, without ever holding the text as a whole: the largest thing of a backup of many relations. */
+export const encodeManifest = (manifest: Manifest): Buffer => {
   const result = manifestSchema.safeParse(manifest);
   if (!result.success) throw toError(result.error);
   checkManifest(result.data);
-  return `${JSON.stringify(result.data, null, 1)}\n`;
+  return encodeText(result.data);
 };
 
 /** The line that `sha256sum manifest.json` prints. */

@@ -2,7 +2,7 @@
 import { DbbackupError } from '../core/errors.js';
 import { backupNames, checkPath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
-import { parseManifest, serialiseManifest, toChecksumLine, verifyChecksum } from './codec.js';
+import { encodeManifest, parseManifest, toChecksumLine, verifyChecksum } from './codec.js';
 import type { Manifest } from './schema.js';
 
 /** What a string can hold; about half a million relations. */
@@ -11,8 +11,7 @@ const maxChecksumBytes = 1024;
 
 /** Writes the checksum, then the manifest: from now on the backup exists. Throws what `Storage.publish` throws, and `manifest_damaged` for a manifest nobody could read. */
 export const publishManifest = async (storage: Storage, manifest: Manifest): Promise<void> => {
-  // As bytes at once: text and its bytes are the largest things of a backup of many relations.
-  const content = Buffer.from(serialiseManifest(manifest));
+  const content = encodeManifest(manifest);
   await storage.publish(nameInBackup(manifest.id, backupNames.manifestChecksum), toChecksumLine(content));
   await storage.publish(nameInBackup(manifest.id, backupNames.manifest), content);
 };

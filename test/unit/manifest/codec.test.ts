@@ -51,6 +51,17 @@ describe('manifest codec', () => {
     );
   });
 
+  it('writes what JSON.stringify would, relation by relation', () => {
+    fc.assert(
+      fc.property(run, ({ facts, events }) => {
+        const text = serialiseManifest(buildManifest(facts, events, finishedAt));
+        assert.equal(text, `${JSON.stringify(JSON.parse(text), null, 1)}\n`);
+        assert.equal(text, `${JSON.stringify(parseManifest(text), null, 1)}\n`);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('ignores fields it does not know', () => {
     const manifest = sampleManifest();
     assert.deepEqual(parseManifest(JSON.stringify(addFields(manifest))), manifest);
