@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { DbbackupError } from '../core/errors.js';
 import { backupNames } from '../storage/layout.js';
 import { checkManifest } from './check.js';
-import { type Manifest, manifestSchema } from './schema.js';
+import { type Manifest, type ManifestRelation, manifestSchema, relationSchema } from './schema.js';
 import { encodeText } from './text.js';
 
 /** Format version this code writes, and the only one it reads. */
@@ -27,10 +27,19 @@ export const serialiseManifest = (manifest: Manifest): string => encodeManifest(
 
 /** `serialiseManifest` as bytes, without ever holding the text as a whole: the largest thing of a backup of many relations. */
 export const encodeManifest = (manifest: Manifest): Buffer => {
-  const result = manifestSchema.safeParse(manifest);
-  if (!result.success) throw toError(result.error);
-  checkManifest(result.data);
-  return encodeText(result.data);
+  // A copy of the whole, as the schema makes it, would double what the relations take.
+  const frame = manifestSchema.safeParse({ ...manifest, databases: manifest.databases.map((each) => ({ ...each, relations: [] })) });
+  if (!frame.success) throw toError(frame.error);
+  checkManifest(manifest);
+  const lists = manifest.databases.map(({ relations }, database) => ({
+    relations,
+    toWritten: (relation: ManifestRelation, index: number): ManifestRelation => {
+      const result = relationSchema.safeParse(relation);
+      if (!result.success) throw toError(result.error, ['databases', database, 'relations', index]);
+      return result.data;
+    },
+  }));
+  return encodeText(frame.data, lists);
 };
 
 /** The line that `sha256sum manifest.json` prints. */
@@ -73,10 +82,10 @@ const unsupported = (reason: string): DbbackupError =>
   new DbbackupError('format_unsupported', `the backup ${reason}, which this version cannot read`);
 
 /** The first thing wrong, with where it stands: `databases.0.relations.3.rowCount`. */
-const toError = (error: z.ZodError): DbbackupError => {
+const toError = (error: z.ZodError, parent: readonly PropertyKey[] = []): DbbackupError => {
   const unsafe = error.issues.find((issue) => issue.code === 'invalid_format' && issue.path.at(-1) === 'path');
   const issue = unsafe ?? error.issues[0];
-  const place = issue?.path.map(String).join('.') ?? '';
+  const place = [...parent, ...(issue?.path ?? [])].map(String).join('.');
   return unsafe === undefined
     ? new DbbackupError('manifest_damaged', `${backupNames.manifest}: ${place}: ${lowerFirst(issue?.message ?? 'is not valid')}`, {
         cause: error,

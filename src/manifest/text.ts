@@ -1,5 +1,5 @@
 import { DbbackupError } from '../core/errors.js';
-import type { Manifest, ManifestDatabase } from './schema.js';
+import type { Manifest, ManifestRelation } from './schema.js';
 
 /** Stands for a database's relations. No name or value of a server holds this character. */
 const placeholder = '\0';
@@ -8,17 +8,24 @@ const quotedPlaceholder = JSON.stringify(placeholder);
 /** A relation as it stands within the whole text: four levels deep. Line ends within strings are escaped, so that these are all of the layout. */
 const toElement = (relation: unknown): string => `    ${JSON.stringify(relation, null, 1).replaceAll('\n', '\n    ')}`;
 
+/** Relations of one database, and what brings one into the form in which it is written. */
+export interface TextRelations {
+  readonly relations: readonly ManifestRelation[];
+  readonly toWritten: (relation: ManifestRelation, index: number) => ManifestRelation;
+}
+
 /** The parts of `JSON.stringify(manifest, null, 1)` and a line end, one for each relation and those between. */
-function* toParts(manifest: Manifest): Generator<string> {
-  const isCut = ({ relations }: ManifestDatabase): boolean => relations.length > 0;
-  const skeleton = { ...manifest, databases: manifest.databases.map((each) => (isCut(each) ? { ...each, relations: placeholder } : each)) };
-  const [head = '', ...tails] = JSON.stringify(skeleton, null, 1).split(quotedPlaceholder);
-  const cut = manifest.databases.filter(isCut);
+function* toParts(frame: Manifest, lists: readonly TextRelations[]): Generator<string> {
+  const databases = frame.databases.map((each, index) =>
+    (lists[index]?.relations.length ?? 0) > 0 ? { ...each, relations: placeholder } : each,
+  );
+  const [head = '', ...tails] = JSON.stringify({ ...frame, databases }, null, 1).split(quotedPlaceholder);
+  const cut = lists.filter(({ relations }) => relations.length > 0);
   if (tails.length !== cut.length) throw new DbbackupError('internal', 'the manifest holds a character that no server allows');
   yield head;
-  for (const [index, { relations }] of cut.entries()) {
+  for (const [index, { relations, toWritten }] of cut.entries()) {
     yield '[\n';
-    for (const [number, relation] of relations.entries()) yield `${number === 0 ? '' : ',\n'}${toElement(relation)}`;
+    for (const [number, relation] of relations.entries()) yield `${number === 0 ? '' : ',\n'}${toElement(toWritten(relation, number))}`;
     yield '\n   ]';
     yield tails[index] ?? '';
   }
@@ -26,14 +33,14 @@ function* toParts(manifest: Manifest): Generator<string> {
 }
 
 /**
- * A manifest's text in UTF-8: the bytes of `JSON.stringify(manifest, null, 1)` and a line end, made relation by relation. As one string it would be there three times at
- * its end: a growing buffer, the string, the bytes.
+ * A manifest's text in UTF-8: the bytes of `JSON.stringify(manifest, null, 1)` and a line end. `frame` is the manifest with no relations; each database's are in `lists` and
+ * are written one by one: as a whole, the text would be there three times at its end, as a growing buffer, a string and its bytes.
  */
-export const encodeText = (manifest: Manifest): Buffer => {
+export const encodeText = (frame: Manifest, lists: readonly TextRelations[]): Buffer => {
   let sizeBytes = 0;
-  for (const part of toParts(manifest)) sizeBytes += Buffer.byteLength(part);
+  for (const part of toParts(frame, lists)) sizeBytes += Buffer.byteLength(part);
   const content = Buffer.allocUnsafeSlow(sizeBytes);
   let offset = 0;
-  for (const part of toParts(manifest)) offset += content.write(part, offset);
+  for (const part of toParts(frame, lists)) offset += content.write(part, offset);
   return content;
 };
