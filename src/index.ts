@@ -1,11 +1,15 @@
 /** The public API: what the command line uses, and nothing else. */
 export { backup } from './commands/backup.js';
+export { backupCluster } from './commands/backup-cluster.js';
 export { deleteBackup } from './commands/delete.js';
 export { list } from './commands/list.js';
 export type {
   BackupOptions,
   BackupReport,
   BackupSummary,
+  ClusterBackupOptions,
+  ClusterRestoreOptions,
+  ClusterRestoreReport,
   CompressionOptions,
   ConnectionOptions,
   Damage,
@@ -24,6 +28,7 @@ export type {
   VerifyReport,
 } from './commands/options.js';
 export { restore } from './commands/restore.js';
+export { restoreCluster } from './commands/restore-cluster.js';
 export { listRestore } from './commands/restore-list.js';
 export { type ShowReport, show } from './commands/show.js';
 export { verify } from './commands/verify.js';

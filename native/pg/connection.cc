@@ -155,9 +155,12 @@ void Connection::Closer::operator()(pg_conn* conn) const noexcept { PQfinish(con
 
 Connection::Connection(const ConnectionSpec& spec, const Stop& stop)
     : stop_(&stop), notices_(std::make_unique<std::vector<std::string>>()) {
-  // libpq's complaint about a string that it cannot read would quote the password in it.
+  // libpq's complaint about a string that it cannot read would quote the password in it. It takes the first dbname alone for a string;
+  // others are names, whatever they look like.
   for (std::size_t index = 0; index < spec.keywords.size(); ++index) {
-    if (spec.keywords[index] == "dbname") (void)database_of(spec.values[index]);
+    if (spec.keywords[index] != "dbname") continue;
+    (void)database_of(spec.values[index]);
+    break;
   }
   std::vector<const char*> keywords, values;
   for (const std::string& keyword : spec.keywords) keywords.push_back(keyword.c_str());

@@ -2,10 +2,11 @@
 
 /** `public.orders`: for messages, events and progress. Control characters are shown as escapes so that a name stays on its line. Never SQL. */
 export const displayName = (relation: { readonly schema: string; readonly name: string }): string =>
-  `${relation.schema}.${relation.name}`.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  displayText(`${relation.schema}.${relation.name}`);
+
+/** Text with control characters shown as escapes. */
+export const displayText = (text: string): string =>
+  text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /**
  * Names that the server quoted, made safe for a session whose `client_encoding` is `encoding`: there a statement's bytes are taken as that encoding

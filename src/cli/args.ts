@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import {
   type BackupOptions,
+  type ClusterBackupOptions,
+  type ClusterRestoreOptions,
   type ConnectionOptions,
   type DeleteOptions,
   defaults,
@@ -16,7 +18,16 @@ import { DbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
 import { rootHelpTail } from './help.js';
 import { toUsageError } from './option-values.js';
-import { addCommands, type BackupFlags, type ConnectionFlags, type OutputFlags, type ResourceFlags, type RestoreFlags } from './program.js';
+import {
+  addCommands,
+  type BackupFlags,
+  type ClusterBackupFlags,
+  type ClusterRestoreFlags,
+  type ConnectionFlags,
+  type OutputFlags,
+  type ResourceFlags,
+  type RestoreFlags,
+} from './program.js';
 import { type OwnershipFlags, toOwnership, toSelectionOption } from './selection-options.js';
 
 /** How the outcome is told. */
@@ -30,8 +41,15 @@ export interface OutputOptions {
 /** What was typed, as what a command takes. `isPrompting`: ask for a password first. `notices`: what to tell before the run. */
 export type Request =
   | { readonly command: 'backup'; readonly options: BackupOptions; readonly isPrompting: boolean; readonly notices: readonly string[] }
+  | {
+      readonly command: 'backup-cluster';
+      readonly options: ClusterBackupOptions;
+      readonly isPrompting: boolean;
+      readonly notices: readonly string[];
+    }
   | { readonly command: 'restore'; readonly options: RestoreOptions; readonly isPrompting: boolean }
   | { readonly command: 'restoreList'; readonly options: RestoreListOptions }
+  | { readonly command: 'restore-cluster'; readonly options: ClusterRestoreOptions; readonly isPrompting: boolean }
   | { readonly command: 'verify'; readonly options: VerifyOptions }
   | { readonly command: 'list'; readonly options: ListOptions }
   | { readonly command: 'show'; readonly options: ShowOptions }
@@ -79,8 +97,10 @@ export const parseArguments = (
   addCommands(
     program,
     {
-      backup: (database, flags) => accept(toBackup(database, flags), flags),
+      backup: (database, flags) => accept({ command: 'backup', ...toBackup(database, flags) }, flags),
+      backupCluster: (connection, flags) => accept(toClusterBackup(connection, flags), flags),
       restore: (id, flags) => accept(toRestore(id, flags), flags),
+      restoreCluster: (id, flags) => accept(toClusterRestore(id, flags), flags),
       verify: (id, flags) => accept({ command: 'verify', options: { id, outputDir: flags.outputDir, ...toResources(flags) } }, flags),
       list: (flags) => accept({ command: 'list', options: { outputDir: flags.outputDir, isUnfinished: flags.unfinished === true } }, flags),
       show: (id, flags) => accept({ command: 'show', options: { id, outputDir: flags.outputDir } }, flags),
@@ -107,7 +127,7 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
   if (!(error instanceof CommanderError)) return error;
   // Commander prints the help where a subcommand is missing.
   if (error.code === 'commander.help')
-    return toUsageError(argv.length === 0 ? 'no command given' : `"${argv[0]}" needs a subcommand: single`, seeHelp);
+    return toUsageError(argv.length === 0 ? 'no command given' : `"${argv[0]}" needs a subcommand: single or cluster`, seeHelp);
   const [first = '', second = ''] = error.message.split('\n');
   // What follows the = of an unknown option may be a password.
   const message = first
@@ -120,7 +140,7 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
 
 const commandWords = (argv: readonly string[]): readonly string[] => {
   const [first = '', second] = argv;
-  if (first === 'backup' || first === 'restore') return second === 'single' ? [first, second] : [first];
+  if (first === 'backup' || first === 'restore') return second === 'single' || second === 'cluster' ? [first, second] : [first];
   return ['verify', 'list', 'show', 'delete'].includes(first) ? [first] : [];
 };
 
@@ -154,11 +174,16 @@ const toResources = (flags: ResourceFlags): { readonly jobs?: number; readonly m
   return { ...(jobs !== undefined && { jobs }), ...(flags.memoryLimit !== undefined && { memoryLimitBytes: flags.memoryLimit }) };
 };
 
-const toBackup = (database: string, flags: BackupFlags): Request => {
+interface BackupRequest {
+  readonly options: BackupOptions;
+  readonly isPrompting: boolean;
+  readonly notices: readonly string[];
+}
+
+const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
   const isForced = flags.forceLevel === true;
   const isCapped = !isForced && flags.compression !== undefined && flags.compression.level > maxUnforcedLevel;
   return {
-    command: 'backup',
     isPrompting: flags.password === true,
     notices: isCapped
       ? [
@@ -185,12 +210,53 @@ const toBackup = (database: string, flags: BackupFlags): Request => {
   };
 };
 
+const toClusterBackup = (connection: string, flags: ClusterBackupFlags): Request => {
+  const { options, ...request } = toBackup(connection, flags);
+  return {
+    command: 'backup-cluster',
+    ...request,
+    options: { ...options, excludeDatabases: flags.excludeDatabase ?? [], arePasswordsLeftOut: !flags.rolePasswords },
+  };
+};
+
+const refuseUnconfirmed = (flags: Pick<RestoreFlags, 'clean' | 'yes'>, what: string): void => {
+  if (flags.clean === true && flags.yes !== true) throw toUsageError('--clean needs --yes', `--clean drops ${what}; add --yes to consent.`);
+};
+
+const toClusterRestore = (id: string, flags: ClusterRestoreFlags): Request => {
+  refuseUnconfirmed(flags, 'the databases that exist, with all they hold');
+  return {
+    command: 'restore-cluster',
+    isPrompting: flags.password === true,
+    options: {
+      id,
+      outputDir: flags.outputDir,
+      connection: toConnection(flags.targetServer, flags),
+      excludeDatabases: flags.excludeDatabase ?? [],
+      areTablespacesLeftOut: !flags.tablespaces,
+      isCleaning: flags.clean === true,
+      isConfirmed: flags.yes === true,
+      isChecking: flags.check === true,
+      ...toResources(flags),
+      ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
+    },
+  };
+};
+
 const toRestore = (id: string, flags: RestoreFlags): Request => {
-  if (flags.clean === true && flags.yes !== true)
-    throw toUsageError('--clean needs --yes', '--clean drops the target database with all it holds; add --yes to consent.');
+  refuseUnconfirmed(flags, 'the target database with all it holds');
   if (flags.list === true) {
     const { outputDir, pgBinDir } = flags;
-    return { command: 'restoreList', options: { id, outputDir, ...toSelectionOption(flags), ...(pgBinDir !== undefined && { pgBinDir }) } };
+    return {
+      command: 'restoreList',
+      options: {
+        id,
+        outputDir,
+        ...(flags.database !== undefined && { database: flags.database }),
+        ...toSelectionOption(flags),
+        ...(pgBinDir !== undefined && { pgBinDir }),
+      },
+    };
   }
   const { targetDb } = flags;
   if (targetDb === undefined) throw toUsageError("required option '--target-db <NAME>' not specified");
@@ -207,6 +273,7 @@ const toRestore = (id: string, flags: RestoreFlags): Request => {
       ...(flags.disableTriggers === true && { areTriggersDisabled: true }),
       ...(flags.loadViaPartitionRoot === true && { isLoadingViaRoot: true }),
       ...(flags.mapSchema !== undefined && { schemaMap: flags.mapSchema }),
+      ...(flags.database !== undefined && { database: flags.database }),
       isCreating: flags.create === true,
       isCleaning: flags.clean === true,
       isConfirmed: flags.yes === true,

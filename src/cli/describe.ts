@@ -14,18 +14,23 @@ const step = (text: string): Description => ({ weight: 'step', text });
 const detail = (text: string): Description => ({ weight: 'detail', text });
 const problem = (text: string): Description => ({ weight: 'problem', text });
 
+/** Names the database of an Event where a run is about several. Chunks are named with theirs. */
+const of = ({ database }: { readonly database?: string }): string => (database === undefined ? '' : `${database}: `);
+
 /** An Event in words. Null for those that are shown in another way: progress, the end of a run, its failure. */
 export const describeEvent = (event: Event): Description | null => {
   switch (event.type) {
     case 'backup.started':
       return step(`backing up ${event.database} as ${event.id} in ${event.repository}`);
     case 'snapshot.taken':
-      return step(`snapshot ${event.snapshot} taken at ${event.lsn}, ${formatPlural(event.relationCount, 'relation')} locked`);
+      return step(`${of(event)}snapshot ${event.snapshot} taken at ${event.lsn}, ${formatPlural(event.relationCount, 'relation')} locked`);
     case 'schema.dumped':
-      return step(`schema saved, ${formatBytes(event.sizeBytes)}`);
+      return step(`${of(event)}schema saved, ${formatBytes(event.sizeBytes)}`);
+    case 'globals.dumped':
+      return step(`roles and tablespaces saved, ${formatBytes(event.sizeBytes)}`);
     case 'plan.ready':
       return step(
-        `${formatPlural(event.relationCount, 'relation')} in ${formatPlural(event.taskCount, 'task')}, about ${formatBytes(event.estimatedRawBytes)}` +
+        `${of(event)}${formatPlural(event.relationCount, 'relation')} in ${formatPlural(event.taskCount, 'task')}, about ${formatBytes(event.estimatedRawBytes)}` +
           `; ${formatCount(event.binaryRelationCount)} as binary, ${formatCount(event.splitRelationCount)} split`,
       );
     case 'chunk.started':
@@ -39,9 +44,11 @@ export const describeEvent = (event: Event): Description | null => {
       // Who cancels a run knows that its chunks end.
       return (event.code === 'cancelled' ? detail : problem)(`${event.name} failed: ${event.message} (${event.code})`);
     case 'phase.started':
-      return step(event.phase);
+      return step(`${of(event)}${event.phase}`);
     case 'phase.finished':
-      return detail(`${event.phase}: done in ${formatDuration(event.elapsedMs)}`);
+      return detail(`${of(event)}${event.phase}: done in ${formatDuration(event.elapsedMs)}`);
+    case 'notice':
+      return step(`notice: ${event.message}`);
     case 'warning':
       return problem(event.object === undefined ? `warning: ${event.message}` : `warning: ${event.object}: ${event.message}`);
     case 'damage.found':

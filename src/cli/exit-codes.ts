@@ -18,5 +18,5 @@ const doneStatus = (hasWarnings: boolean): ExitStatus => (hasWarnings ? 3 : 0);
 export const toVerifyStatus = (report: VerifyReport): ExitStatus => (report.damage.length > 0 ? 20 : 0);
 export const toBackupStatus = (report: BackupReport): ExitStatus =>
   report.verified !== undefined && report.verified.damage.length > 0 ? 20 : doneStatus(report.warnings.length > 0);
-export const toRestoreStatus = (report: RestoreReport): ExitStatus => doneStatus(report.warnings.length > 0);
+export const toRestoreStatus = (report: Pick<RestoreReport, 'warnings'>): ExitStatus => doneStatus(report.warnings.length > 0);
 export const toListStatus = (report: ListReport): ExitStatus => doneStatus(report.backups.some(({ state }) => state === 'damaged'));

@@ -28,6 +28,8 @@ process.exitCode = await runCli(
   { stdout: process.stdout, stderr: process.stderr, environment: process.env },
   {
     backup: async (options, context) => (await import('../commands/backup.js')).backup(options, context),
+    backupCluster: async (options, context) => (await import('../commands/backup-cluster.js')).backupCluster(options, context),
+    restoreCluster: async (options, context) => (await import('../commands/restore-cluster.js')).restoreCluster(options, context),
     restore: async (options, context) => (await import('../commands/restore.js')).restore(options, context),
     listRestore: async (options) => (await import('../commands/restore-list.js')).listRestore(options),
     verify: async (options, context) => (await import('../commands/verify.js')).verify(options, context),

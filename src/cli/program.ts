@@ -42,6 +42,23 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly largeObjects?: boolean;
 }
 
+export interface ClusterBackupFlags extends BackupFlags {
+  readonly excludeDatabase?: readonly string[];
+  /** False with --no-role-passwords. */
+  readonly rolePasswords: boolean;
+}
+
+export interface ClusterRestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlags {
+  readonly targetServer: string;
+  readonly excludeDatabase?: readonly string[];
+  /** False with --no-tablespaces. */
+  readonly tablespaces: boolean;
+  readonly clean?: true;
+  readonly yes?: true;
+  readonly check?: true;
+  readonly pgBinDir?: string;
+}
+
 export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlags, SelectionFlags, OwnershipFlags {
   readonly targetDb?: string;
   readonly list?: true;
@@ -49,6 +66,7 @@ export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlag
   readonly disableTriggers?: true;
   readonly loadViaPartitionRoot?: true;
   readonly mapSchema?: Readonly<Record<string, string>>;
+  readonly database?: string;
   readonly create?: true;
   readonly clean?: true;
   readonly yes?: true;
@@ -109,27 +127,14 @@ const addResources = (command: Command): Command =>
 const pgBinDir = (): Option =>
   new Option('--pg-bin-dir <DIR>', 'where the PostgreSQL client tools are').argParser(nonEmpty('--pg-bin-dir'));
 
-/** What the leaf commands call with what was typed. */
-export interface Actions {
-  backup(database: string, flags: BackupFlags): void;
-  restore(id: string, flags: RestoreFlags): void;
-  verify(id: string, flags: OutputFlags & ResourceFlags): void;
-  list(flags: OutputFlags & { readonly unfinished?: true }): void;
-  show(id: string, flags: OutputFlags): void;
-  delete(id: string, flags: OutputFlags & { readonly yes?: true }): void;
-}
+const excludeDatabase = (): Option =>
+  new Option('--exclude-database <PATTERN>', 'leave out databases whose names match, as in pg_dumpall; may be repeated').argParser(
+    (pattern: string, others: readonly string[] | undefined) => [...(others ?? []), nonEmpty('--exclude-database')(pattern)],
+  );
 
-/** Adds all commands to `program`, whose settings they inherit. */
-export const addCommands = (program: Command, actions: Actions, outputDir: string): void => {
-  const tail = (command: Command, examples: readonly string[], statuses: readonly ExitStatus[]): Command =>
-    command.addHelpText('after', formatHelpTail(examples, statuses));
-
-  const backup = program.command('backup').description('make a backup');
-  const single = backup
-    .command('single')
-    .description('back up one database')
-    .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
-  addResources(addConnection(single))
+/** What all kinds of backup have. */
+const addBackup = (command: Command): Command =>
+  addResources(addConnection(command))
     .optionsGroup('Backup:')
     .addOption(
       new Option('--chunk-size <SIZE>', `raw bytes of a chunk, bound of a data file ${byDefault('1GB')}`).argParser(
@@ -156,6 +161,30 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written');
+
+/** What the leaf commands call with what was typed. */
+export interface Actions {
+  backup(database: string, flags: BackupFlags): void;
+  backupCluster(connection: string, flags: ClusterBackupFlags): void;
+  restore(id: string, flags: RestoreFlags): void;
+  restoreCluster(id: string, flags: ClusterRestoreFlags): void;
+  verify(id: string, flags: OutputFlags & ResourceFlags): void;
+  list(flags: OutputFlags & { readonly unfinished?: true }): void;
+  show(id: string, flags: OutputFlags): void;
+  delete(id: string, flags: OutputFlags & { readonly yes?: true }): void;
+}
+
+/** Adds all commands to `program`, whose settings they inherit. */
+export const addCommands = (program: Command, actions: Actions, outputDir: string): void => {
+  const tail = (command: Command, examples: readonly string[], statuses: readonly ExitStatus[]): Command =>
+    command.addHelpText('after', formatHelpTail(examples, statuses));
+
+  const backup = program.command('backup').description('make a backup');
+  const single = backup
+    .command('single')
+    .description('back up one database')
+    .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
+  addBackup(single);
   addOwnership(addSelection(single, 'saved'))
     .option('--no-unlogged-data', 'leave rows of unlogged tables out')
     .option('--large-objects', 'save large objects although tables or schemas are named')
@@ -171,17 +200,38 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     [0, 1, 2, 3, 20, 129, 130, 143],
   );
 
+  const cluster = backup
+    .command('cluster')
+    .description('back up all databases of a server, its roles and tablespaces')
+    .argument(
+      '[CONNECTION]',
+      'a database to connect to first: name, postgres:// URI or keyword string',
+      nonEmpty('CONNECTION'),
+      'postgres',
+    );
+  addBackup(cluster)
+    .optionsGroup('Cluster:')
+    .addOption(excludeDatabase())
+    .option('--no-role-passwords', 'leave out the hashes of passwords, which only a superuser may read');
+  tail(
+    addRunOutput(cluster, outputDir).action((connection: string, flags: ClusterBackupFlags) => actions.backupCluster(connection, flags)),
+    [
+      'dbbackup backup cluster',
+      'dbbackup backup cluster -h db.example.com -U postgres -W --exclude-database "test_*"',
+      'dbbackup backup cluster "postgres://backup@db.example.com/postgres" --no-role-passwords',
+    ],
+    [0, 1, 2, 3, 20, 129, 130, 143],
+  );
+
   const restore = program.command('restore').description('restore a backup');
-  const restoreSingle = restore
-    .command('single')
-    .description('restore a backup of one database')
-    .argument('<ID>', 'the backup', nonEmpty('ID'));
+  const restoreSingle = restore.command('single').description('restore one database').argument('<ID>', 'the backup', nonEmpty('ID'));
   restoreSingle
     .optionsGroup('Target:')
     .addOption(
       new Option('--target-db <NAME>', 'the database to fill: name, postgres:// URI or keyword string').argParser(nonEmpty('--target-db')),
     )
     .option('--list', 'show what would be restored, and touch nothing')
+    .addOption(new Option('--database <NAME>', 'the database of a cluster’s backup to restore').argParser(nonEmpty('--database')))
     .option('--create', 'create it first')
     .addOption(new Option('--clean', 'drop it first, with all it holds, and create it anew; needs --yes').conflicts('create'))
     .option('--yes', 'consent to --clean')
@@ -197,6 +247,34 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       actions.restore(id, flags),
     ),
     ['dbbackup restore single ID --target-db shop_copy --create', 'dbbackup restore single ID --target-db shop_test --clean --yes --check'],
+    [0, 1, 2, 3, 10, 20, 129, 130, 143],
+  );
+
+  const restoreCluster = restore
+    .command('cluster')
+    .description('restore all databases of a cluster’s backup, its roles and tablespaces')
+    .argument('<ID>', 'the backup', nonEmpty('ID'));
+  restoreCluster
+    .optionsGroup('Target:')
+    .addOption(
+      new Option('--target-server <CONNECTION>', 'a database of the target to connect to first: name, postgres:// URI or keyword string')
+        .argParser(nonEmpty('--target-server'))
+        .default('postgres'),
+    )
+    .addOption(excludeDatabase())
+    .option('--no-tablespaces', 'create no tablespaces: everything goes to the default one')
+    .option('--clean', 'drop databases that exist, with all they hold, and create them anew; needs --yes')
+    .option('--yes', 'consent to --clean')
+    .option('--check', 'read the restored rows again and compare their digests')
+    .addOption(pgBinDir());
+  tail(
+    addRunOutput(addResources(addConnection(restoreCluster)), outputDir).action((id: string, flags: ClusterRestoreFlags) =>
+      actions.restoreCluster(id, flags),
+    ),
+    [
+      'dbbackup restore cluster ID -h new.example.com -U postgres --check',
+      'dbbackup restore cluster ID --exclude-database crm --no-tablespaces',
+    ],
     [0, 1, 2, 3, 10, 20, 129, 130, 143],
   );
 

@@ -1,4 +1,4 @@
-import type { BackupReport, DeleteReport, RestoreReport, VerifyReport } from '../commands/options.js';
+import type { BackupReport, ClusterRestoreReport, DeleteReport, RestoreReport, VerifyReport } from '../commands/options.js';
 import { formatBytes, formatCount, formatDuration, formatPlural, formatRate } from '../core/units.js';
 import type { Style } from './style.js';
 import { countCells, toPrintable } from './text.js';
@@ -34,6 +34,7 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
         formatCount(report.rowCount),
         `${formatPlural(report.relationCount, 'relation')}, ${formatPlural(report.fileCount, 'file')}`,
       ],
+      ...formatSnapshots(report),
       ['memory', formatBytes(report.peakRssBytes), 'at its peak'],
       ...(report.verified === undefined ? [] : [verifiedRow(report.verified)]),
       ...warningRow(report.warnings),
@@ -41,6 +42,16 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
     ],
     style,
   );
+
+/** How far the snapshots of several databases lie apart. */
+const formatSnapshots = ({ databaseCount, snapshots }: BackupReport): readonly Row[] =>
+  databaseCount === 1 ? [] : [['databases', formatCount(databaseCount), describeSpread(snapshots)]];
+
+/** `snapshots within 12 ms`, `snapshots in 3 waves within 41 s`. */
+export const describeSpread = ({ earliestAt, latestAt, waveCount }: BackupReport['snapshots']): string => {
+  const waves = waveCount === 1 ? '' : ` in ${formatPlural(waveCount, 'wave')}`;
+  return `snapshots${waves} within ${formatDuration(Date.parse(latestAt) - Date.parse(earliestAt))}`;
+};
 
 const verifiedRow = (report: VerifyReport): Row => [
   'verified',
@@ -60,6 +71,23 @@ export const formatRestoreReport = (report: RestoreReport, style: Style): string
       ...(report.checkedRelationCount === undefined
         ? []
         : [['checked', formatPlural(report.checkedRelationCount, 'relation'), 'equal to the backup'] satisfies Row]),
+      ...warningRow(report.warnings),
+    ],
+    style,
+  );
+
+export const formatClusterRestoreReport = (report: ClusterRestoreReport, style: Style): string =>
+  formatSummary(
+    style.bold(style.green(`backup ${toPrintable(report.id)} restored in ${formatDuration(report.elapsedMs)}`)),
+    [
+      ['databases', formatCount(report.databases.length), report.databases.join(', ')],
+      ['raw', formatBytes(report.rawBytes), formatRate(report.bytesPerSecond)],
+      ['rows', formatCount(report.rowCount), formatPlural(report.relationCount, 'relation')],
+      ['memory', formatBytes(report.peakRssBytes), 'at its peak'],
+      ...(report.checkedRelationCount === undefined
+        ? []
+        : [['checked', formatPlural(report.checkedRelationCount, 'relation'), 'equal to the backup'] satisfies Row]),
+      ...report.notices.map((notice) => ['notice', notice] satisfies Row),
       ...warningRow(report.warnings),
     ],
     style,

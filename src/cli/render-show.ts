@@ -1,6 +1,6 @@
 import type { ShowReport } from '../commands/show.js';
 import { formatBytes, formatCount, formatDuration, formatPlural } from '../core/units.js';
-import { formatSummary } from './render-report.js';
+import { describeSpread, formatSummary } from './render-report.js';
 import type { Style } from './style.js';
 import { type Column, formatTable, toPrintable } from './text.js';
 
@@ -21,15 +21,24 @@ const columns: readonly Column[] = [
 export const formatShow = (report: ShowReport, style: Style): string => {
   const { manifest } = report;
   const { totals, options, server } = manifest;
+  const isCluster = manifest.kind === 'cluster';
   const elapsedMs = Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt);
   const summary = formatSummary(
     style.bold(toPrintable(manifest.id)),
     [
       ...manifest.databases.flatMap((database) => [
         ['database', database.name, `${database.encoding}, owner ${database.owner}`] as const,
-        ...database.snapshots.map((snapshot) => ['snapshot', snapshot.id, `at ${snapshot.lsn}, taken ${snapshot.takenAt}`] as const),
+        ...database.snapshots.map(
+          (snapshot) =>
+            [
+              'snapshot',
+              snapshot.id,
+              `at ${snapshot.lsn}, taken ${snapshot.takenAt}${isCluster ? `, wave ${database.wave}` : ''}`,
+            ] as const,
+        ),
         ...(database.largeObjects === null ? [] : [toLargeObjectsLine(database.largeObjects)]),
       ]),
+      ...(isCluster ? [['databases', formatCount(manifest.databases.length), describeSpread(toSpread(manifest))] as const] : []),
       ['server', server.versionText, `system ${server.systemIdentifier}`],
       ['started', manifest.startedAt],
       ['finished', manifest.finishedAt, formatDuration(elapsedMs)],
@@ -62,6 +71,11 @@ const toLargeObjectsLine = ({ objectCount, content, metadata, readMethod }: Larg
     `${formatBytes(raw)}, ${formatBytes(stored)} stored in ${parts}, read by ${readMethod}`,
   ];
 };
+const toSpread = ({ waves }: ShowReport['manifest']) => ({
+  earliestAt: waves[0]?.earliestAt ?? '',
+  latestAt: waves.at(-1)?.latestAt ?? '',
+  waveCount: waves.length,
+});
 
 /** As it would be typed. */
 const formatSelection = (selection: NonNullable<ShowReport['manifest']['options']['selection']>): string => {
@@ -79,11 +93,14 @@ const formatSelection = (selection: NonNullable<ShowReport['manifest']['options'
 
 const formatRelations = ({ manifest }: ShowReport): string => {
   // Partitioned tables hold no rows of their own.
-  const relations = manifest.databases.flatMap((database) => database.relations).filter((relation) => relation.kind !== 'p');
+  const prefixOf = (database: string): string => (manifest.kind === 'cluster' ? `${database}: ` : '');
+  const relations = manifest.databases
+    .flatMap((database) => database.relations.map((relation) => ({ ...relation, prefix: prefixOf(database.name) })))
+    .filter((relation) => relation.kind !== 'p');
   const largest = relations.toSorted((a, b) => b.rawBytes - a.rawBytes).slice(0, maxRelationsShown);
   if (largest.length === 0) return 'no relations with rows\n';
   const rows = largest.map((relation) => [
-    toPrintable(`${relation.schema}.${relation.name}`),
+    toPrintable(`${relation.prefix}${relation.schema}.${relation.name}`),
     formatCount(relation.rowCount),
     formatBytes(relation.rawBytes),
     formatBytes(relation.storedBytes),

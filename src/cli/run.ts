@@ -1,6 +1,9 @@
 import type {
   BackupOptions,
   BackupReport,
+  ClusterBackupOptions,
+  ClusterRestoreOptions,
+  ClusterRestoreReport,
   DeleteOptions,
   DeleteReport,
   ListOptions,
@@ -26,7 +29,13 @@ import { formatError } from './render-error.js';
 import { createJsonRenderer } from './render-json.js';
 import { formatList } from './render-list.js';
 import { createLiveProgress, createPlainProgress, type ProgressRenderer } from './render-progress.js';
-import { formatBackupReport, formatDeleteReport, formatRestoreReport, formatVerifyReport } from './render-report.js';
+import {
+  formatBackupReport,
+  formatClusterRestoreReport,
+  formatDeleteReport,
+  formatRestoreReport,
+  formatVerifyReport,
+} from './render-report.js';
 import { formatRestoreList } from './render-restore-list.js';
 import { formatShow } from './render-show.js';
 import { createRunRedactor, findRequestSecrets, type Redactor } from './secrets.js';
@@ -44,6 +53,8 @@ export interface CliIo {
 /** The commands, as the library exports them. */
 export interface Commands {
   backup(options: BackupOptions, context: RunContext): Promise<BackupReport>;
+  backupCluster(options: ClusterBackupOptions, context: RunContext): Promise<BackupReport>;
+  restoreCluster(options: ClusterRestoreOptions, context: RunContext): Promise<ClusterRestoreReport>;
   restore(options: RestoreOptions, context: RunContext): Promise<RestoreReport>;
   listRestore(options: RestoreListOptions): Promise<RestoreListReport>;
   verify(options: VerifyOptions, context: RunContext): Promise<VerifyReport>;
@@ -88,7 +99,7 @@ const runRequest = async (
       : await openLog(output.logFile, output.isVerbose, (error) => warn(`the log file cannot be written: ${error.message}`));
   log?.start({ version: readToolVersion(), arguments: argv.map((argument) => redactor.text(argument)) });
   const session = createSession(output, io, style, log, () => redactor);
-  if (request.command === 'backup' && !output.isQuiet) for (const notice of request.notices) warn(notice);
+  if ('notices' in request && !output.isQuiet) for (const notice of request.notices) warn(notice);
 
   const status = await withSignals(
     (signal) => {
@@ -165,10 +176,17 @@ const withPassword = async (request: Request, signal: AbortSignal): Promise<{ re
   const { connection } = request.options;
   const password = await promptPassword(toPasswordPrompt(connection.user), signal);
   const withIt = { ...connection, password };
-  // Spelled out twice because the two kinds of options differ in what else they hold.
-  return request.command === 'backup'
-    ? { request: { ...request, options: { ...request.options, connection: withIt } }, password }
-    : { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+  // Spelled out because the kinds of options differ in what else they hold.
+  switch (request.command) {
+    case 'backup':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'backup-cluster':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'restore':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'restore-cluster':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+  }
 };
 
 /** Runs the command, prints its report and gives the exit status. `settle` takes the progress display back before the report is printed. */
@@ -195,6 +213,16 @@ const execute = async (
       const report = await commands.backup(request.options, context);
       print(formatBackupReport(report, style), `${report.id}\n`);
       return toBackupStatus(report);
+    }
+    case 'backup-cluster': {
+      const report = await commands.backupCluster(request.options, context);
+      print(formatBackupReport(report, style), `${report.id}\n`);
+      return toBackupStatus(report);
+    }
+    case 'restore-cluster': {
+      const report = await commands.restoreCluster(request.options, context);
+      print(formatClusterRestoreReport(report, style), '');
+      return toRestoreStatus(report);
     }
     case 'restore': {
       const report = await commands.restore(request.options, context);

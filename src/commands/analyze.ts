@@ -7,6 +7,7 @@ const laneSettings = [
   'SET client_min_messages TO error',
   'SET statement_timeout TO 0',
   'SET synchronous_commit TO off',
+  'SET default_transaction_read_only TO off',
 ];
 
 /** Gathers the planner's statistics of all relations with up to `jobs` sessions: the loading of large databases ends in minutes of a single ANALYZE otherwise. */

@@ -10,7 +10,7 @@ import { throwIfCancelled } from '../core/abort.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestArchive } from '../manifest/schema.js';
 import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
-import { nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
+import { globalsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { toStorageError } from '../storage/storage-error.js';
 
@@ -32,14 +32,20 @@ export interface ArchiveTarget {
 /** Writes an archive to the given absolute path; gives warnings. */
 export type DumpToPath = (outPath: string) => Promise<readonly string[]>;
 
+/** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
+export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
+  storeArchive(target, schemaPath(target.database), dump);
+
+/** The script of roles and tablespaces: what `dump` writes, compressed, hashed and published. */
+export const storeGlobals = (target: Omit<ArchiveTarget, 'database'>, dump: DumpToPath): Promise<StoredArchive> =>
+  storeArchive(target, globalsPath, dump);
+
 export interface StoredArchive {
   readonly archive: ManifestArchive;
   readonly warnings: readonly string[];
 }
 
-/** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
-export const storeSchema = async (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> => {
-  const path = schemaPath(target.database);
+const storeArchive = async (target: Omit<ArchiveTarget, 'database'>, path: string, dump: DumpToPath): Promise<StoredArchive> => {
   const folder = await target.storage.createFolder(nameInBackup(target.id, dirname(path)));
   const dumpPath = join(folder, `pg_dump${temporarySuffix}`);
   try {
@@ -105,7 +111,7 @@ export const withScratch = async <T>(use: (directory: string) => Promise<T>): Pr
   }
 };
 
-/** Decompresses a schema archive into a file that pg_restore can read in any order. Errors: `disk_full`, `not_writable`, `io_error`. */
+/** Decompresses an archive into a file that can be read in any order. Errors: `disk_full`, `not_writable`, `io_error`. */
 export const unpackSchema = async (storedPath: string, intoPath: string): Promise<void> => {
   try {
     await pipeline([createReadStream(storedPath), new DecompressStream(), createWriteStream(intoPath, newFile)]);

@@ -1,5 +1,6 @@
 import type { HeldSnapshot } from '../catalog/leader.js';
 import { adviseLockRoom } from '../catalog/lock-room.js';
+import { displayText } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
@@ -38,6 +39,11 @@ export interface RunParts {
 export interface DatabaseParts {
   /** From 1, within the backup. */
   readonly number: number;
+  /** As the server's other databases call it: what a database says of itself went through its own encoding. */
+  readonly name: string;
+  readonly wave: number;
+  /** Its tasks, Events and errors name it: in a cluster they would not tell which database they are about. */
+  readonly isNamed: boolean;
   /** Holds the snapshot. */
   readonly session: Session;
   readonly held: HeldSnapshot;
@@ -53,11 +59,17 @@ export class DatabaseBackup {
   #worker: SessionSpec | null = null;
   readonly #run: RunParts;
   readonly #parts: DatabaseParts;
+  /** What precedes names of relations. */
+  readonly prefix: string;
+  /** What is added to Events. */
+  readonly tag: { readonly database?: string };
 
   constructor(run: RunParts, parts: DatabaseParts) {
     this.#run = run;
     this.#parts = parts;
     this.number = parts.number;
+    this.prefix = parts.isNamed ? `${displayText(parts.name)}: ` : '';
+    this.tag = parts.isNamed ? { database: parts.name } : {};
   }
 
   get facts(): DatabaseFacts {
@@ -71,21 +83,22 @@ export class DatabaseBackup {
 
   /** Stores the schema and plans the reading of rows. */
   async prepare(): Promise<void> {
-    const { id, options, settings, record, warn } = this.#run;
-    const { number, session, overrides } = this.#parts;
+    const { id, options, settings, record } = this.#run;
+    const { number, name, wave, session, overrides } = this.#parts;
     const { catalog, snapshot, lsn, takenAt } = this.#parts.held;
-    record({ type: 'snapshot.taken', snapshot, lsn, relationCount: catalog.relations.length });
-    warn(catalog.warnings);
+    record({ type: 'snapshot.taken', ...this.tag, snapshot, lsn, relationCount: catalog.relations.length });
+    this.#warn(catalog.warnings);
     const schema = await this.#storeSchema();
 
     const plan = planBackup(catalog, settings);
-    warn(
+    this.#warn(
       plan.skipped
         .filter(({ isChosen }) => !isChosen)
         .map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`),
     );
     record({
       type: 'plan.ready',
+      ...this.tag,
       taskCount: plan.tasks.length,
       relationCount: plan.relations.length,
       estimatedRawBytes: plan.estimatedRawBytes,
@@ -102,11 +115,11 @@ export class DatabaseBackup {
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
     };
-    this.#facts = { number, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
+    this.#facts = { number, name, wave, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
   }
 
   async #storeSchema(): Promise<ManifestArchive> {
-    const { id, pgDump, storage, signal, record, warn, options, settings } = this.#run;
+    const { id, options, settings, pgDump, storage, signal, record } = this.#run;
     const { number, session, held } = this.#parts;
     const { lockTimeoutMs } = options;
     const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
@@ -120,8 +133,8 @@ export class DatabaseBackup {
     const { archive, warnings } = await storeSchema(target, (outPath) =>
       this.#adviseOnLocks(() => dumpSchema({ ...dump, outPath, selectionArguments })),
     );
-    warn(warnings);
-    record({ type: 'schema.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
+    this.#warn(warnings);
+    record({ type: 'schema.dumped', ...this.tag, path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
     return archive;
   }
 
@@ -147,13 +160,28 @@ export class DatabaseBackup {
       kind: 'copyOut',
       taskId,
       session: toReadingSession(worker, chunks),
-      sources: chunks.map(toSource),
+      sources: chunks.map(toSource).map((source) => ({ ...source, name: `${this.prefix}${source.name}` })),
       sink: toSink(taskId),
     });
   }
 
   /** `error` with the place of the row it is about, where it is about one of this database; see `nameLargestRow`. */
-  explain(error: DbbackupError): Promise<DbbackupError> {
-    return nameLargestRow(this.#parts.session, this.#parts.held.catalog, this.plan, error);
+  async explain(error: DbbackupError): Promise<DbbackupError> {
+    const { object = '' } = error.details;
+    // The plan's names have no prefix.
+    const bare = new DbbackupError(error.code, error.message, {
+      cause: error,
+      details: { ...error.details, object: object.slice(this.prefix.length) },
+    });
+    const explained = await nameLargestRow(this.#parts.session, this.#parts.held.catalog, this.plan, bare);
+    if (explained === bare) return error;
+    return new DbbackupError(explained.code, `${this.prefix}${explained.message}`, {
+      cause: error,
+      details: { ...explained.details, object },
+    });
+  }
+
+  #warn(messages: readonly string[]): void {
+    this.#run.warn(messages.map((message) => `${this.prefix}${message}`));
   }
 }

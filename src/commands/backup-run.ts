@@ -5,10 +5,10 @@ import { createEmit, type Emit, systemClock } from '../core/context.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
 import { runTasks, toTasks } from '../engine/executor.js';
-import { withProgress } from '../engine/progress.js';
+import { type Amount, noAmount, withProgress } from '../engine/progress.js';
 import { type DatabaseFacts, ManifestBuilder } from '../manifest/builder.js';
 import type { Journal } from '../manifest/journal.js';
-import type { Manifest, ManifestOptions } from '../manifest/schema.js';
+import type { Manifest, ManifestArchive, ManifestOptions } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
 import type { CopyOutTask, Engine } from '../native/engine.js';
 import { measureMemory, processId } from '../native/host.js';
@@ -27,6 +27,7 @@ import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.
 export interface BackupSource {
   /** From 1, within the backup. */
   readonly number: number;
+  readonly name: string;
   /** Connection parameters that lead to this database where the options name another. */
   readonly overrides: Readonly<Record<string, string>>;
   /** Runs `use` with a session connected to it. */
@@ -40,7 +41,11 @@ export interface BackupParts {
   readonly options: BackupOptions;
   readonly settings: ReturnType<typeof toBackupSettings>;
   readonly context: RunContext;
-  readonly sources: readonly BackupSource[];
+  readonly kind: Manifest['kind'];
+  /** Databases whose snapshots are held at the same time; one wave after the other. */
+  readonly waves: readonly (readonly BackupSource[])[];
+  /** Saves what belongs to no database, while the last wave's snapshots are held; null where nothing does. */
+  readonly saveGlobals: ((run: RunParts) => Promise<ManifestArchive>) | null;
   readonly pgDump: Tool;
   readonly storage: LocalStorage;
   readonly journal: Journal;
@@ -53,6 +58,11 @@ export class BackupRun {
   readonly #startedAt = new Date(systemClock.nowMs()).toISOString();
   readonly #warnings: string[] = [];
   readonly #builder = new ManifestBuilder();
+  readonly #databases: DatabaseFacts[] = [];
+  readonly #tasks: QueuedTask[] = [];
+  #globals: ManifestArchive | null = null;
+  /** By finished tasks. */
+  #done: Amount = noAmount;
   /** Settles when the last Event is on disk. */
   #journalled: Promise<void> = Promise.resolve();
   /** Tells the listener and the journal. An error of the journal surfaces at the next Event that is waited for, and when it is closed. */
@@ -96,6 +106,8 @@ export class BackupRun {
     const elapsedMs = Math.round(systemClock.monotonicMs() - this.#startedMs);
     const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
     createEmit([context.onEvent])({ type: 'backup.finished', id, rowCount, rawBytes, storedBytes, ...speed });
+    const { waves, databases } = manifest;
+    const snapshots = { earliestAt: waves[0]?.earliestAt ?? '', latestAt: waves.at(-1)?.latestAt ?? '', waveCount: waves.length };
     const manifestPath = await storage.localPath(nameInBackup(id, backupNames.manifest));
     return {
       id,
@@ -106,16 +118,21 @@ export class BackupRun {
       storedBytes,
       relationCount,
       fileCount,
+      databaseCount: databases.length,
+      snapshots,
       ...speed,
       warnings: this.#warnings,
     };
   }
 
   async #save(): Promise<Manifest> {
-    const { id, settings, sources } = this.#parts;
-    const { databases, tasks } = await withSessions(sources, (sessions) => this.#saveTogether(sources, sessions));
+    const { id, kind, settings, waves } = this.#parts;
+    for (const [index, sources] of waves.entries()) {
+      await withSessions(sources, (sessions) => this.#saveWave(index + 1, sources, sessions));
+    }
     const facts = {
       id,
+      kind,
       tool: { name: 'dbbackup', version: readToolVersion() },
       startedAt: this.#startedAt,
       options: {
@@ -129,40 +146,42 @@ export class BackupRun {
         selection: toManifestSelection(settings),
       },
       codec: settings.codec,
-      databases,
-      tasks,
+      databases: this.#databases,
+      globals: this.#globals,
+      tasks: this.#tasks,
     };
     return this.#builder.build(facts, new Date(systemClock.nowMs()).toISOString());
   }
 
   /** Saves some databases whose snapshots are held at the same time. */
-  async #saveTogether(
-    sources: readonly BackupSource[],
-    sessions: readonly Session[],
-  ): Promise<{ readonly databases: readonly DatabaseFacts[]; readonly tasks: readonly QueuedTask[] }> {
-    const { options, settings, context } = this.#parts;
+  async #saveWave(wave: number, sources: readonly BackupSource[], sessions: readonly Session[]): Promise<void> {
+    const { kind, options, settings, context, waves, saveGlobals } = this.#parts;
     const { jobs } = settings;
     const leaders = sessions.map((session) => createLocalLeader(session));
     const snapshotOptions = {
       lockTimeoutMs: options.lockTimeoutMs ?? 0,
       ...(settings.scope === undefined ? {} : { scope: settings.scope }),
     };
-    return withSnapshots(leaders, snapshotOptions, async (snapshots) => {
+    await withSnapshots(leaders, snapshotOptions, async (snapshots) => {
       const run = this.#toRunParts();
       const databases = snapshots.map((held, index) => {
         const source = sources[index];
         const session = sessions[index];
         if (source === undefined || session === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
-        return new DatabaseBackup(run, { number: source.number, overrides: source.overrides, session, held });
+        const { number, name, overrides } = source;
+        return new DatabaseBackup(run, { number, name, wave, overrides, isNamed: kind === 'cluster', session, held });
       });
+      // With the last snapshots: a role that owns something in any of them is there by then.
+      if (saveGlobals !== null && wave === waves.length) this.#globals = await saveGlobals(run);
       for (const database of databases) await database.prepare();
-      const tasks = queueTasks(databases);
+      const tasks = queueTasks(databases, this.#tasks.length + 1);
       // The pool is measured against the limit here, after pg_dump's output has passed.
       await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
         this.#copy(engine, databases, tasks),
       );
       for (const leader of leaders) await leader.checkSnapshot();
-      return { databases: databases.map(({ facts }) => facts), tasks };
+      this.#tasks.push(...tasks);
+      this.#databases.push(...databases.map(({ facts }) => facts));
     });
   }
 
@@ -189,18 +208,27 @@ export class BackupRun {
     const { settings, context } = this.#parts;
     const toTask = await this.#prepareTasks(databases);
     const firstTaskId = tasks[0]?.taskId ?? 1;
-    const nameOf = (taskId: number, source: number): string => tasks[taskId - firstTaskId]?.chunks[source]?.name ?? `task ${taskId}`;
-    const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, 0);
+    const byNumber = new Map(databases.map((database) => [database.number, database]));
+    const prefixOf = (task: QueuedTask | undefined): string => byNumber.get(task?.database ?? 0)?.prefix ?? '';
+    const tagOf = ({ database }: QueuedTask) => byNumber.get(database)?.tag ?? {};
+    const nameOf = (taskId: number, source: number): string => {
+      const task = tasks[taskId - firstTaskId];
+      return `${prefixOf(task)}${task?.chunks[source]?.name ?? `task ${taskId}`}`;
+    };
+    const nameTask = (task: QueuedTask): string => `${prefixOf(task)}${nameChunks(task)}`;
+    const before = this.#done;
+    const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, before.rawBytes);
     let failed: QueuedTask | null = null;
     const run = (): Promise<void> =>
       runTasks(engine, toTasks(tasks, toTask), settings.jobs, {
         onStarted: ({ origin }) => {
-          this.#record({ type: 'chunk.started', taskId: origin.taskId, name: nameTask(origin) });
+          this.#record({ type: 'chunk.started', ...tagOf(origin), taskId: origin.taskId, name: nameTask(origin) });
         },
         onFinished: async ({ origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs, files, segments }) => {
           const name = nameTask(origin);
           const event = this.#record({
             type: 'chunk.finished',
+            ...tagOf(origin),
             taskId,
             name,
             rawBytes,
@@ -211,12 +239,18 @@ export class BackupRun {
             segments,
           });
           this.#builder.add(event);
+          this.#done = {
+            rawBytes: this.#done.rawBytes + rawBytes,
+            storedBytes: this.#done.storedBytes + storedBytes,
+            rowCount: this.#done.rowCount + rowCount,
+          };
           await this.#journalled;
         },
         onFailed: ({ origin }, error) => {
           failed ??= origin;
           this.#record({
             type: 'chunk.failed',
+            ...tagOf(origin),
             taskId: origin.taskId,
             name: error.details.object ?? nameTask(origin),
             code: error.code,
@@ -231,10 +265,10 @@ export class BackupRun {
         },
       });
     try {
-      await withProgress({ engine, emit: createEmit([context.onEvent]), estimatedRawBytes, nameOf }, run);
+      await withProgress({ engine, emit: createEmit([context.onEvent]), estimatedRawBytes, before, nameOf }, run);
     } catch (error) {
       // The first one that failed is the one that is thrown.
-      const database = databases.find(({ number }) => number === (failed as QueuedTask | null)?.database);
+      const database = byNumber.get((failed as QueuedTask | null)?.database ?? 0);
       throw database === undefined ? error : await database.explain(toDbbackupError(error));
     }
   }
@@ -286,7 +320,7 @@ const toManifestSelection = ({ scope, selection }: BackupParts['settings']): Man
   return { ...typed, isUnloggedDataLeftOut: scope.isUnloggedDataLeftOut };
 };
 
-const nameTask = ({ chunks }: PlannedTask): string => {
+const nameChunks = ({ chunks }: PlannedTask): string => {
   const [first] = chunks;
   return first === undefined || chunks.length === 1 ? (first?.name ?? '') : `${first.name} and ${chunks.length - 1} more`;
 };

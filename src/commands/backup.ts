@@ -7,7 +7,8 @@ import { newBackupId } from '../storage/layout.js';
 import { openLocalStorage } from '../storage/local-storage.js';
 import { openOrCreateRepository } from '../storage/repository.js';
 import { chooseTool, findTools, toMajor } from '../tools/find-tools.js';
-import { BackupRun } from './backup-run.js';
+import type { ToolName } from '../tools/tool.js';
+import { type BackupParts, BackupRun } from './backup-run.js';
 import type { BackupOptions, BackupReport, RunContext } from './options.js';
 import { withSession } from './sessions.js';
 import { toBackupSettings } from './settings.js';
@@ -20,21 +21,41 @@ import { verify } from './verify.js';
  * Errors: those of connecting, `permission_denied`, `lock_not_available`, `relation_changed`, `tools_missing`, `tools_too_old`, `tool_failed`, `disk_full`,
  * `not_writable`, `not_a_repository`, `row_too_large`, `page_damaged`, `memory_limit_too_small`, `cancelled`.
  */
-export const backup = async (options: BackupOptions, context: RunContext = {}): Promise<BackupReport> => {
+export const backup = (options: BackupOptions, context: RunContext = {}): Promise<BackupReport> =>
+  runBackup(options, context, ['pg_dump'], async (session) => {
+    const { database } = session.info();
+    const source = { number: 1, name: database, overrides: {}, withSession: <T>(use: (opened: Session) => Promise<T>) => use(session) };
+    return { kind: 'single', title: database, stem: database, waves: [[source]], saveGlobals: null };
+  });
+
+/** What is to be backed up. */
+export interface BackupScope extends Pick<BackupParts, 'kind' | 'title' | 'waves' | 'saveGlobals'> {
+  /** What the backup's ID begins with. */
+  readonly stem: string;
+}
+
+/** Runs a backup of what `toScope` finds with a session of the options' connection, which stays open; `tool` finds the others that are needed. */
+export const runBackup = async (
+  options: BackupOptions,
+  context: RunContext,
+  toolNames: readonly ToolName[],
+  toScope: (session: Session, choose: (name: ToolName) => ReturnType<typeof chooseTool>) => Promise<BackupScope>,
+): Promise<BackupReport> => {
   const settings = toBackupSettings(options);
   const { signal } = context;
   // They are looked for while the session connects. An error of connecting comes first.
-  const finding = findTools({ names: ['pg_dump'], binDir: options.pgBinDir, host: processHost, signal });
+  const finding = findTools({ names: toolNames, binDir: options.pgBinDir, host: processHost, signal });
   finding.catch(() => undefined);
   return withSession(options.connection, { applicationName: 'dbbackup', signal }, async (session) => {
-    const pgDump = chooseTool(await finding, 'pg_dump', toMajor(session.info().serverVersion));
+    const tools = await finding;
+    const choose = (name: ToolName) => chooseTool(tools, name, toMajor(session.info().serverVersion));
+    const pgDump = choose('pg_dump');
+    const { stem, ...scope } = await toScope(session, choose);
     const storage = openLocalStorage(options.outputDir);
     await openOrCreateRepository(storage);
-    const id = newBackupId(session.info().database, new Date(systemClock.nowMs()), randomInt);
-    const { database } = session.info();
-    const sources = [{ number: 1, overrides: {}, withSession: <T>(use: (opened: Session) => Promise<T>) => use(session) }];
+    const id = newBackupId(stem, new Date(systemClock.nowMs()), randomInt);
     const journal = await createJournal(storage, id);
-    const report = await new BackupRun({ id, title: database, options, settings, context, sources, pgDump, storage, journal }).run();
+    const report = await new BackupRun({ id, options, settings, context, ...scope, pgDump, storage, journal }).run();
     if (options.isVerifying !== true) return report;
     const { jobs, memoryLimitBytes } = options;
     const verified = await verify(

@@ -83,6 +83,15 @@ export interface BackupOptions extends OwnershipOptions {
   readonly isVerifying?: boolean;
 }
 
+/** A backup of all databases of a server; `connection.database` is the one that is connected to first, usually `postgres`. */
+export interface ClusterBackupOptions
+  extends Omit<BackupOptions, 'selection' | 'isUnloggedDataLeftOut' | 'hasLargeObjects' | keyof OwnershipOptions> {
+  /** psql patterns of databases that are left out. Default: none. */
+  readonly excludeDatabases?: readonly string[];
+  /** Leave the roles' password hashes out, which only a superuser may read. Default: false. */
+  readonly arePasswordsLeftOut?: boolean;
+}
+
 export interface BackupReport {
   readonly id: string;
   readonly repository: string;
@@ -98,6 +107,9 @@ export interface BackupReport {
   readonly peakRssBytes: number;
   readonly relationCount: number;
   readonly fileCount: number;
+  readonly databaseCount: number;
+  /** When the first and the last snapshot were taken, ISO 8601, UTC, by the server's clock, and in how many waves. */
+  readonly snapshots: { readonly earliestAt: string; readonly latestAt: string; readonly waveCount: number };
   readonly warnings: readonly string[];
   /** Present when `isVerifying` was set. */
   readonly verified?: VerifyReport;
@@ -105,6 +117,8 @@ export interface BackupReport {
 
 export interface RestoreOptions extends OwnershipOptions {
   readonly id: string;
+  /** Which database of the backup to restore. Default: the only one; a backup of a cluster asks for it. */
+  readonly database?: string;
   /** The repository. */
   readonly outputDir: string;
   /** The target: `connection.database` names the database to fill. With `isCreating` the server is reached through its maintenance database first. */
@@ -152,6 +166,8 @@ export interface RestoreReport {
 
 export interface RestoreListOptions {
   readonly id: string;
+  /** As in RestoreOptions. */
+  readonly database?: string;
   /** The repository. */
   readonly outputDir: string;
   /** As in RestoreOptions. */
@@ -176,6 +192,37 @@ export interface RestoreListReport {
   readonly rawBytes: number;
   /** What is left out because something it needs is. */
   readonly warnings: readonly string[];
+}
+
+/** Restores a backup of a cluster into another server: its roles, tablespaces and databases. */
+export interface ClusterRestoreOptions
+  extends Pick<
+    RestoreOptions,
+    'id' | 'outputDir' | 'isCleaning' | 'isConfirmed' | 'isChecking' | 'jobs' | 'memoryLimitBytes' | 'pgBinDir'
+  > {
+  /** The target server: `connection.database` is the database that is connected to while others are created, usually `postgres`. */
+  readonly connection: ConnectionOptions;
+  /** psql patterns of databases that are left out. Default: none. */
+  readonly excludeDatabases?: readonly string[];
+  /** Create no tablespaces: all databases and tables go to the target's default one. Default: false. */
+  readonly areTablespacesLeftOut?: boolean;
+}
+
+export interface ClusterRestoreReport {
+  readonly id: string;
+  /** Names of the databases that were filled, in the backup's order. */
+  readonly databases: readonly string[];
+  readonly relationCount: number;
+  readonly rowCount: number;
+  readonly rawBytes: number;
+  readonly elapsedMs: number;
+  readonly bytesPerSecond: number;
+  readonly peakRssBytes: number;
+  /** What was left as it was: roles and tablespaces that the target had already. */
+  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
+  /** As in RestoreReport. */
+  readonly checkedRelationCount?: number;
 }
 
 export interface VerifyOptions {

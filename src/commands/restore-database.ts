@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { displayName } from '../catalog/names.js';
+import { displayName, displayText } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import { type Emit, systemClock } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
 import type { Selection } from '../core/selection.js';
 import { runTasks, toTasks } from '../engine/executor.js';
-import { withProgress } from '../engine/progress.js';
+import { type Amount, withProgress } from '../engine/progress.js';
 import type { Manifest, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import type { CopyInTask, Engine, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
@@ -36,9 +36,15 @@ export interface RestoreParts {
   readonly scope: RestoreScope;
   readonly selection: Selection;
   readonly schemaMap: SchemaMap;
-  readonly options: RestoreOptions;
-  /** Leads to the target. */
+  readonly options: Pick<RestoreOptions, 'memoryLimitBytes' | 'isChecking' | 'isAppending' | 'areTriggersDisabled' | 'isLoadingViaRoot'>;
+  /** Leads to the target, with these parameters where it names another database. */
   readonly connection: ConnectionOptions;
+  readonly overrides: Readonly<Record<string, string>>;
+  /** Tasks, Events and errors name the database: it is one of several. */
+  readonly isNamed: boolean;
+  /** What the run has restored before, and what it restores in all: for its progress. */
+  readonly before: Amount;
+  readonly totalRawBytes: number;
   readonly signal: AbortSignal | undefined;
   readonly emit: Emit;
   readonly jobs: number;
@@ -59,12 +65,19 @@ export interface DatabaseRestored {
 export class DatabaseRestore {
   readonly #parts: RestoreParts;
   readonly #warnings: string[] = [];
+  /** What precedes names of relations, and what is added to Events. */
+  readonly #prefix: string;
+  readonly #tag: { readonly database?: string };
+
   /** Partitioned tables that are restored, by OID in the source. */
   readonly #roots: ReadonlyMap<number, ManifestRelation>;
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
     this.#roots = new Map(parts.database.relations.filter(({ kind }) => kind === 'p').map((relation) => [relation.oid, relation]));
+    const { isNamed, database } = parts;
+    this.#prefix = isNamed ? `${displayText(database.name)}: ` : '';
+    this.#tag = isNamed ? { database: database.name } : {};
   }
 
   async run(): Promise<DatabaseRestored> {
@@ -87,7 +100,8 @@ export class DatabaseRestore {
     if (sections.includes('data')) await this.#loadAll(plan, groups);
     const { largeObjects } = database;
     if (largeObjects !== null) {
-      const { manifest, options, signal, emit } = this.#parts;
+      const { manifest, options, signal } = this.#parts;
+      const emit = this.#toNamedEmit();
       const { isOwnerDropped, arePrivilegesDropped } = archive;
       const { memoryLimitBytes } = options;
       const worker = this.#toWorker(await canReplicate(session));
@@ -137,26 +151,27 @@ export class DatabaseRestore {
   }
 
   async #load(plan: RestorePlan, groups: PostDataGroups, isReplicating: boolean): Promise<void> {
-    const { jobs, options, signal, emit, database } = this.#parts;
+    const { jobs, options, signal, emit, database, before, totalRawBytes } = this.#parts;
     const toTask = await this.#prepareTasks(isReplicating);
     const nameOf = (taskId: number, source: number): string => {
       const segment = plan.tasks[taskId - 1]?.segments[source];
-      return segment === undefined ? '' : nameSegment(database, segment);
+      return segment === undefined ? '' : `${this.#prefix}${nameSegment(database, segment)}`;
     };
     const builder = new IndexBuilder(plan, (relation) => this.#buildIndexes(relation, groups));
     await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal }, (engine: Engine) =>
-      withProgress({ engine, emit, estimatedRawBytes: plan.estimatedRawBytes, nameOf }, () =>
+      withProgress({ engine, emit, estimatedRawBytes: totalRawBytes, before, nameOf }, () =>
         runTasks(engine, toTasks(plan.tasks, toTask), jobs, {
           onStarted: ({ spec, origin }) => {
-            emit({ type: 'chunk.started', taskId: origin.taskId, name: nameTask(spec) });
+            emit({ type: 'chunk.started', ...this.#tag, taskId: origin.taskId, name: nameTask(spec) });
           },
           onFinished: async ({ spec, origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs }) => {
-            emit({ type: 'chunk.finished', taskId, name: nameTask(spec), rawBytes, storedBytes, rowCount, elapsedMs });
+            emit({ type: 'chunk.finished', ...this.#tag, taskId, name: nameTask(spec), rawBytes, storedBytes, rowCount, elapsedMs });
             await builder.finishTask(origin.taskId);
           },
           onFailed: ({ spec, origin }, error) => {
             emit({
               type: 'chunk.failed',
+              ...this.#tag,
               taskId: origin.taskId,
               name: error.details.object ?? nameTask(spec),
               code: error.code,
@@ -186,15 +201,14 @@ export class DatabaseRestore {
 
   /** A session that loads rows. */
   #toWorker(isReplicating: boolean): SessionSpec {
-    const { id, database, connection, session } = this.#parts;
+    const { id, database, connection } = this.#parts;
     return {
       key: 'load',
-      connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
-      // As in toLoadingConnection.
+      connection: toConnectionSpec(connection, `dbbackup ${id}`, this.#toTarget()),
       setupSql: [
         ...prelude(database.encoding, 'write'),
         ...toRoleSql(connection, database.encoding),
-        'SET synchronous_commit TO off',
+        ...writingSettings,
         ...(isReplicating ? [replicaRoleSql] : []),
       ],
     };
@@ -213,7 +227,7 @@ export class DatabaseRestore {
       if (relation === undefined || segment === undefined || file === undefined || path === undefined)
         throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
       const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
-      const name = nameSegment(database, ref);
+      const name = `${this.#prefix}${nameSegment(database, ref)}`;
       const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation, this.#rootOf(relation) ?? relation), endSql: ['COMMIT'] };
       return { name, path, codec: file.codec, format: relation.format, offset, storedBytes, rawBytes, rowCount, digest, ...sql };
     };
@@ -228,10 +242,10 @@ export class DatabaseRestore {
   async #finish(): Promise<void> {
     const { session, database, jobs, connection, signal, id } = this.#parts;
     // What a view reads must be as in any session of the database's users, but for their time limits.
-    const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', 'SET synchronous_commit TO off'];
+    const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', ...writingSettings];
     // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
     for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database)]) await session.query(sql);
-    const sessions = { applicationName: `dbbackup ${id}`, signal, overrides: toSameServer(session) };
+    const sessions = { applicationName: `dbbackup ${id}`, signal, overrides: this.#toTarget() };
     await analyze(session, jobs, (use) => withSession(connection, sessions, use));
     // A commit that writes to the catalog and waits for the disk: everything before it is durable, too.
     await session.query('SET synchronous_commit TO on');
@@ -245,7 +259,7 @@ export class DatabaseRestore {
     await this.#phase('check', async () => {
       const worker = {
         key: 'check',
-        connection: toConnectionSpec(connection, `dbbackup ${id}`, toSameServer(session)),
+        connection: toConnectionSpec(connection, `dbbackup ${id}`, this.#toTarget()),
         setupSql: [...prelude(database.encoding), ...toRoleSql(connection, database.encoding)],
       };
       checked = await checkRestored({
@@ -262,15 +276,38 @@ export class DatabaseRestore {
     return checked;
   }
 
+  /** Tells of large objects as of relations: with the database's name, and progress after all that was restored before. */
+  #toNamedEmit(): Emit {
+    const { emit, isNamed, before, database, totalRawBytes } = this.#parts;
+    if (!isNamed) return emit;
+    const base = database.relations.reduce((sum, { rawBytes }) => sum + rawBytes, before.rawBytes);
+    return (body) => {
+      switch (body.type) {
+        case 'chunk.started':
+        case 'chunk.finished':
+        case 'chunk.failed':
+          return emit({ ...body, ...this.#tag, name: `${this.#prefix}${body.name}` });
+        case 'progress':
+          return emit({ ...body, rawBytes: base + body.rawBytes, estimatedRawBytes: totalRawBytes });
+        default:
+          return emit(body);
+      }
+    };
+  }
+
+  #toTarget(): Readonly<Record<string, string>> {
+    return { ...toSameServer(this.#parts.session), ...this.#parts.overrides };
+  }
+
   async #phase(phase: string, run: () => Promise<void>): Promise<void> {
     const startedMs = systemClock.monotonicMs();
-    this.#parts.emit({ type: 'phase.started', phase });
+    this.#parts.emit({ type: 'phase.started', ...this.#tag, phase });
     await run();
-    this.#parts.emit({ type: 'phase.finished', phase, elapsedMs: Math.round(systemClock.monotonicMs() - startedMs) });
+    this.#parts.emit({ type: 'phase.finished', ...this.#tag, phase, elapsedMs: Math.round(systemClock.monotonicMs() - startedMs) });
   }
 
   #warn(messages: readonly string[]): void {
-    for (const message of messages) {
+    for (const message of messages.map((text) => `${this.#prefix}${text}`)) {
       this.#warnings.push(message);
       this.#parts.emit({ type: 'warning', message });
     }
@@ -281,6 +318,9 @@ export class DatabaseRestore {
  * Triggers and foreign keys exist before the rows on extension configuration tables and on tables that were there before; rows are to come back as they were.
  */
 const replicaRoleSql = 'SET session_replication_role TO replica';
+
+/** As in toLoadingConnection. */
+const writingSettings = ['SET synchronous_commit TO off', 'SET default_transaction_read_only TO off'];
 
 /** Indexes of one relation that are built at the same time: the last relation of a restore has the machine to itself. */
 const indexJobs = 2;

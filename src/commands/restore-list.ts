@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { DbbackupError } from '../core/errors.js';
 import { toSelection } from '../core/selection.js';
 import { readManifest } from '../manifest/store.js';
 import { processHost } from '../native/host.js';
@@ -11,6 +10,7 @@ import { listArchive, listSchemaIds } from '../tools/restore-archive.js';
 import { unpackSchema, withScratch } from './archives.js';
 import type { RestoreListOptions, RestoreListReport } from './options.js';
 import { chooseRestore } from './restore-choice.js';
+import { chooseDatabase } from './restore-parts.js';
 import { areSchemasNamed, emptyTarget, scopeRestore } from './restore-scope.js';
 
 /** Entries that are restored after the rows. */
@@ -37,8 +37,7 @@ export const listRestore = async (options: RestoreListOptions): Promise<RestoreL
   const storage = openLocalStorage(options.outputDir);
   const { id } = await (await openRepository(storage)).findFinished(options.id);
   const manifest = await readManifest(storage, id);
-  const [database] = manifest.databases;
-  if (database === undefined) throw new DbbackupError('manifest_damaged', `backup ${id} holds no database`, { details: { object: id } });
+  const database = chooseDatabase(manifest, options.database);
   const choice = chooseRestore(database, toSelection(options.selection ?? {}));
   const tools = await findTools({ names: ['pg_restore'], binDir: options.pgBinDir, host: processHost });
   const pgRestore = chooseTool(tools, 'pg_restore', Number.parseInt(database.schema.pgDumpVersion, 10));

@@ -85,14 +85,14 @@ const withMaintenance = async (
 };
 
 /** Identifiers as %I, literals as %L: quoted by the server. */
-const formatSql = async (session: Session, template: string, values: readonly string[]): Promise<string> => {
+export const formatSql = async (session: Session, template: string, values: readonly string[]): Promise<string> => {
   const places = values.map((_, index) => `, $${index + 1}::text`).join('');
   const { rows } = await session.query(`SELECT pg_catalog.format('${template.replaceAll("'", "''")}'${places})`, values);
   return rows[0]?.[0] ?? '';
 };
 
 /** The source's encoding and locale; template0 is the one template that allows any. */
-const createStatement = (session: Session, name: string, source: ManifestDatabase): Promise<string> => {
+export const createStatement = (session: Session, name: string, source: ManifestDatabase): Promise<string> => {
   const { encoding, collate, ctype, localeProvider, icuLocale } = source;
   const version = session.info().serverVersion;
   const base = 'CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L';

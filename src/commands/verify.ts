@@ -1,9 +1,10 @@
+import { displayText } from '../catalog/names.js';
 import { createEmit, systemClock } from '../core/context.js';
 import type { Finding } from '../core/results.js';
 import { runTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
 import type { Manifest } from '../manifest/schema.js';
-import { readManifest } from '../manifest/store.js';
+import { listArchives, readManifest } from '../manifest/store.js';
 import type { CheckTask, SegmentSpec } from '../native/engine.js';
 import { hashFile } from '../native/hash-file.js';
 import { largeObjectFormats } from '../planner/large-object-statements.js';
@@ -75,14 +76,16 @@ export const verify = async (options: VerifyOptions, context: RunContext = {}): 
 /** One task a data file; `origin` names the file and the relations in it. */
 const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
   const segments = manifest.files.map((): SegmentSpec[] => []);
-  for (const relation of manifest.databases.flatMap(({ relations }) => relations)) {
-    const name = `${relation.schema}.${relation.name}`;
-    for (const { file, ...range } of relation.segments) segments[file]?.push({ name, format: relation.format, ...range });
-  }
-  for (const { largeObjects } of manifest.databases) {
+  for (const database of manifest.databases) {
+    const prefix = manifest.kind === 'cluster' ? `${displayText(database.name)}: ` : '';
+    for (const relation of database.relations) {
+      const name = `${prefix}${relation.schema}.${relation.name}`;
+      for (const { file, ...range } of relation.segments) segments[file]?.push({ name, format: relation.format, ...range });
+    }
+    const { largeObjects } = database;
     if (largeObjects === null) continue;
     for (const stream of ['content', 'metadata'] as const) {
-      const [name, format] = [largeObjectNames[stream], largeObjectFormats[stream]];
+      const [name, format] = [`${prefix}${largeObjectNames[stream]}`, largeObjectFormats[stream]];
       for (const { file, ...range } of largeObjects[stream].segments) segments[file]?.push({ name, format, ...range });
     }
   }
@@ -109,7 +112,7 @@ const checkHashedFiles = async (storage: LocalStorage, manifest: Manifest, signa
   const kit = await readKitChecksums(storage, manifest.id);
   for (const [path, sha256] of kit ?? []) expected.set(path, sha256);
   for (const path of [backupNames.restoreScript, ...toKitFiles(manifest).keys()]) if (!expected.has(path)) expected.set(path, '');
-  for (const { schema } of manifest.databases) expected.set(schema.path, schema.sha256);
+  for (const { path, sha256 } of listArchives(manifest)) expected.set(path, sha256);
   const damage: Damage[] = [];
   const note = (path: string, kind: string, message: string): void =>
     void damage.push({ path, relation: '', frame: -1, offset: -1, kind, message });

@@ -13,19 +13,34 @@ export type EventBody =
       readonly host: string;
       readonly toolVersion: string;
     }
-  | { readonly type: 'snapshot.taken'; readonly snapshot: string; readonly lsn: string; readonly relationCount: number }
-  | { readonly type: 'schema.dumped'; readonly path: string; readonly sizeBytes: number; readonly sha256: string }
+  | {
+      readonly type: 'snapshot.taken';
+      readonly database?: string;
+      readonly snapshot: string;
+      readonly lsn: string;
+      readonly relationCount: number;
+    }
+  | { readonly type: 'globals.dumped'; readonly path: string; readonly sizeBytes: number; readonly sha256: string }
+  | {
+      readonly type: 'schema.dumped';
+      readonly database?: string;
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly sha256: string;
+    }
   | {
       readonly type: 'plan.ready';
+      readonly database?: string;
       readonly taskCount: number;
       readonly relationCount: number;
       readonly estimatedRawBytes: number;
       readonly binaryRelationCount: number;
       readonly splitRelationCount: number;
     }
-  | { readonly type: 'chunk.started'; readonly taskId: number; readonly name: string }
+  | { readonly type: 'chunk.started'; readonly database?: string; readonly taskId: number; readonly name: string }
   | {
       readonly type: 'chunk.finished';
+      readonly database?: string;
       readonly taskId: number;
       readonly name: string;
       readonly rawBytes: number;
@@ -36,9 +51,16 @@ export type EventBody =
       readonly files?: readonly FileResult[];
       readonly segments?: readonly SegmentResult[];
     }
-  | { readonly type: 'chunk.failed'; readonly taskId: number; readonly name: string; readonly code: string; readonly message: string }
-  | { readonly type: 'phase.started'; readonly phase: string }
-  | { readonly type: 'phase.finished'; readonly phase: string; readonly elapsedMs: number }
+  | {
+      readonly type: 'chunk.failed';
+      readonly database?: string;
+      readonly taskId: number;
+      readonly name: string;
+      readonly code: string;
+      readonly message: string;
+    }
+  | { readonly type: 'phase.started'; readonly database?: string; readonly phase: string }
+  | { readonly type: 'phase.finished'; readonly database?: string; readonly phase: string; readonly elapsedMs: number }
   | {
       readonly type: 'progress';
       readonly rawBytes: number;
@@ -49,6 +71,7 @@ export type EventBody =
       readonly rssBytes: number;
       readonly active: readonly string[];
     }
+  | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'warning'; readonly message: string; readonly object?: string }
   | {
       readonly type: 'damage.found';

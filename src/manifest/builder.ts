@@ -20,11 +20,13 @@ import type {
   ManifestSegment,
   ManifestSnapshot,
   ManifestStream,
+  ManifestWave,
 } from './schema.js';
 
 /** What is known of a run besides its Events. */
 export interface ManifestFacts {
   readonly id: string;
+  readonly kind: Manifest['kind'];
   readonly tool: { readonly name: string; readonly version: string };
   /** ISO 8601, UTC. */
   readonly startedAt: string;
@@ -32,6 +34,8 @@ export interface ManifestFacts {
   readonly codec: CodecName;
   /** At least one. */
   readonly databases: readonly DatabaseFacts[];
+  /** Roles and tablespaces: of a cluster alone. */
+  readonly globals: ManifestArchive | null;
   /** All tasks of all databases' plans, numbered over all. */
   readonly tasks: readonly QueuedTask[];
 }
@@ -40,6 +44,9 @@ export interface ManifestFacts {
 export interface DatabaseFacts {
   /** From 1, within the backup. */
   readonly number: number;
+  readonly name: string;
+  /** From 1: databases of one wave have their snapshots held at the same time. */
+  readonly wave: number;
   readonly catalog: Catalog;
   /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
   readonly plan: BackupPlan;
@@ -135,7 +142,7 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
     format: 'dbbackup',
     formatVersion,
     id: facts.id,
-    kind: 'single',
+    kind: facts.kind,
     tool: facts.tool,
     startedAt: facts.startedAt,
     finishedAt,
@@ -157,10 +164,20 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
       fileCount: files.length,
     },
     checksum: options.checksum,
+    globals: facts.globals,
+    waves: toWaves(facts.databases),
     databases,
     files,
   };
 };
+
+/** Each wave with the times of its first and last snapshot; ISO times of one form sort as text. */
+const toWaves = (databases: readonly DatabaseFacts[]): readonly ManifestWave[] =>
+  [...new Set(databases.map(({ wave }) => wave))].map((number) => {
+    const times = databases.filter(({ wave }) => wave === number).map(({ snapshot }) => snapshot.takenAt);
+    const sorted = times.sort();
+    return { number, earliestAt: sorted[0] ?? '', latestAt: sorted.at(-1) ?? '' };
+  });
 
 const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDatabase => {
   const { catalog, plan } = facts;
@@ -175,6 +192,8 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
     number: facts.number,
     ...catalog.database,
     searchPath: [...catalog.searchPath],
+    name: facts.name,
+    wave: facts.wave,
     snapshots: [facts.snapshot],
     schema: facts.schema,
     largeObjects: toLargeObjects(facts, segments),

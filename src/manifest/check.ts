@@ -19,6 +19,7 @@ export const checkManifest = (manifest: Manifest): void => {
   const relations = manifest.databases.flatMap((database) => database.relations);
   const streams = manifest.databases.flatMap(({ largeObjects }) => (largeObjects === null ? [] : toStreams(largeObjects)));
   const parts = [...relations.map((relation) => ({ ...relation, title: toTitle(relation) })), ...streams];
+  checkKind(manifest);
   checkFiles(manifest);
   for (const database of manifest.databases) checkDatabase(database);
   for (const part of parts) checkParts(part, manifest.files);
@@ -27,6 +28,24 @@ export const checkManifest = (manifest: Manifest): void => {
   expectEqual('totals', 'fileCount', manifest.totals.fileCount, manifest.files.length);
   for (const field of ['rowCount', 'rawBytes', 'storedBytes'] as const)
     expectEqual('totals', field, manifest.totals[field], sumOf(parts, field));
+};
+
+/** A cluster has globals and databases of different names; what is `single` is one database. */
+const checkKind = ({ kind, globals, databases, waves }: Manifest): void => {
+  if (kind === 'single' && databases.length !== 1) throw damaged(`a backup of a single database holds ${databases.length}`);
+  if ((kind === 'cluster') !== (globals !== null))
+    throw damaged(`a backup of kind ${kind} has ${globals === null ? 'no' : 'its own'} globals`);
+  expectUnique(
+    'database',
+    databases.map(({ number }) => String(number)),
+  );
+  expectUnique(
+    'database',
+    databases.map(({ name }) => JSON.stringify(name)),
+  );
+  const known = new Set(waves.map(({ number }) => number));
+  for (const { name, wave } of databases)
+    if (!known.has(wave)) throw damaged(`database ${JSON.stringify(name)} names wave ${wave}, which is not listed`);
 };
 
 const checksumLengths = { 'xxh3-128': 32, sha256: 64 } as const;

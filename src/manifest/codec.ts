@@ -75,7 +75,6 @@ const checkFormat = (value: unknown): void => {
   if (header.formatVersion !== formatVersion) throw unsupported(`has format version ${header.formatVersion}`);
   if (header.encryption !== null && header.encryption !== undefined) throw unsupported('is encrypted');
   if (typeof header.baseBackupId === 'string') throw unsupported('is an increment of another backup');
-  if (header.kind === 'cluster') throw unsupported('holds a whole cluster');
 };
 
 const unsupported = (reason: string): DbbackupError =>

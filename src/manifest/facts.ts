@@ -10,6 +10,7 @@ export interface BackupFacts {
   readonly id: string;
   /** `damaged`: there is a manifest or journal, and it cannot be believed: `problem` says why. */
   readonly state: 'finished' | 'unfinished' | 'damaged';
+  /** Its name; of a cluster the first names and how many more there are. */
   readonly database: string | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string | null;
@@ -52,10 +53,16 @@ const noFacts = {
   problem: null,
 } as const;
 
+const mostNamed = 3;
+
+/** `shop`, or `crm, shop, wiki and 4 more`. */
+export const nameDatabases = (names: readonly string[]): string =>
+  names.length <= mostNamed ? names.join(', ') : `${names.slice(0, mostNamed).join(', ')} and ${names.length - mostNamed} more`;
+
 const toFinishedFacts = (manifest: Manifest): BackupFacts => ({
   id: manifest.id,
   state: 'finished',
-  database: manifest.databases.map((database) => database.name).join(', '),
+  database: nameDatabases(manifest.databases.map(({ name }) => name)),
   startedAt: manifest.startedAt,
   finishedAt: manifest.finishedAt,
   rowCount: manifest.totals.rowCount,

@@ -90,6 +90,12 @@ export const selectionSchema = z.object({
   isUnloggedDataLeftOut: z.boolean(),
 });
 
+export const waveSchema = z.object({
+  number: positive,
+  earliestAt: time.meta({ description: 'when the first of its snapshots was taken' }),
+  latestAt: time,
+});
+
 export const databaseSchema = z.object({
   number: positive,
   name,
@@ -100,6 +106,7 @@ export const databaseSchema = z.object({
   icuLocale: text.nullable(),
   owner: name,
   searchPath: z.array(name).meta({ description: 'schemas that a name without one was searched in' }),
+  wave: positive.meta({ description: 'number of the wave whose snapshots were held together with this one' }),
   snapshots: z.array(snapshotSchema),
   schema: archiveSchema,
   largeObjects: largeObjectsSchema.nullable(),
@@ -123,7 +130,7 @@ export const manifestSchema = z.object({
   format: z.literal('dbbackup'),
   formatVersion: z.literal(1),
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,79}$/),
-  kind: z.literal('single'),
+  kind: z.enum(['single', 'cluster']),
   tool: z.object({ name: text, version: text }),
   startedAt: time,
   finishedAt: time,
@@ -151,6 +158,8 @@ export const manifestSchema = z.object({
   }),
   totals: z.object({ rowCount: count, rawBytes: count, storedBytes: count, relationCount: count, fileCount: count }),
   checksum: checksumName,
+  globals: archiveSchema.nullable().meta({ description: 'roles and tablespaces of a cluster' }),
+  waves: z.array(waveSchema).min(1),
   databases: z.array(databaseSchema).min(1),
   files: z.array(fileSchema),
 });
@@ -164,6 +173,7 @@ export type ManifestLargeObjects = NonNullable<ManifestDatabase['largeObjects']>
 export type ManifestStream = ManifestLargeObjects['content'];
 export type ManifestSequence = ManifestDatabase['sequences'][number];
 export type ManifestSnapshot = ManifestDatabase['snapshots'][number];
+export type ManifestWave = Manifest['waves'][number];
 export type ManifestArchive = ManifestDatabase['schema'];
 export type ManifestFile = Manifest['files'][number];
 export type ManifestOptions = Manifest['options'];

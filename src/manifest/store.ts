@@ -3,7 +3,8 @@ import { DbbackupError } from '../core/errors.js';
 import { backupNames, checkPath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 import { encodeManifest, parseManifest, toChecksumLine, verifyChecksum } from './codec.js';
-import type { Manifest } from './schema.js';
+import type { Manifest, ManifestArchive, ManifestDatabase } from './schema.js';
+import { listFiles } from './streams.js';
 
 /** What a string can hold; about half a million relations. */
 const maxManifestBytes = 500_000_000;
@@ -30,13 +31,22 @@ export const readManifest = async (storage: Storage, id: string): Promise<Manife
   return manifest;
 };
 
+/** Part of a backup. */
+export interface BackupPart {
+  readonly databases: readonly ManifestDatabase[];
+  /** Roles and tablespaces belong to it. */
+  readonly hasGlobals: boolean;
+}
+
 /**
- * Proves that every file the manifest names is there, is a file, and has its size; contents are not read.
+ * Proves that every file of the backup, or of a part of it, is there, is a file, and has its size; contents are not read.
  * Throws `data_damaged` for the first one that is not, `path_unsafe` for one behind a link. Cost: one stat a file.
  */
-export const checkFilesPresent = async (storage: Storage, manifest: Manifest): Promise<void> => {
-  const archives = manifest.databases.map(({ schema }) => schema);
-  for (const { path, sizeBytes } of [...archives, ...manifest.files]) {
+export const checkFilesPresent = async (storage: Storage, manifest: Manifest, part: BackupPart = toWhole(manifest)): Promise<void> => {
+  const needed = new Set(part.databases.flatMap((database) => [...listFiles(database)]));
+  const isWhole = part.databases.length === manifest.databases.length;
+  const files = isWhole ? manifest.files : manifest.files.filter((_, index) => needed.has(index));
+  for (const { path, sizeBytes } of [...listArchives(manifest, part), ...files]) {
     const stat = await storage.stat(nameInBackup(manifest.id, checkPath(path)));
     if (stat === null) throw new DbbackupError('data_damaged', `${path} is missing`, { details: { object: path, path } });
     if (stat.sizeBytes !== sizeBytes)
@@ -45,3 +55,11 @@ export const checkFilesPresent = async (storage: Storage, manifest: Manifest): P
       });
   }
 };
+
+/** The archives of a backup, or of a part of it. */
+export const listArchives = (manifest: Manifest, part: BackupPart = toWhole(manifest)): readonly ManifestArchive[] => [
+  ...(part.hasGlobals && manifest.globals !== null ? [manifest.globals] : []),
+  ...part.databases.map(({ schema }) => schema),
+];
+
+const toWhole = ({ databases }: Manifest): BackupPart => ({ databases, hasGlobals: true });

@@ -4,6 +4,8 @@ import { DbbackupError } from '../core/errors.js';
 import { sectionNames } from '../core/selection.js';
 import { toOutwardKeys } from '../manifest/outward-keys.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
+import { listArchives } from '../manifest/store.js';
+import { listFiles } from '../manifest/streams.js';
 import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 import { toLargeObjectFiles } from './large-objects.js';
@@ -15,7 +17,8 @@ const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
 /** SHA-256 of the script, of the files below and of the schema archive, as `sha256sum` prints it. */
 export const kitChecksumsPath = `${backupNames.restoreFolder}/sha256sums`;
 
-const maxChecksumsBytes = 64 * 1024;
+/** Some 10 lines of 100 bytes for each database. */
+const maxChecksumsBytes = 64 * 1024 * 1024;
 
 /**
  * Writes what restores a backup without dbbackup: `restore.sh` and `restore/` (`docs/format.md` section 6). To be called before the manifest is published.
@@ -44,26 +47,41 @@ export const readKitChecksums = async (storage: Storage, id: string): Promise<Re
 
 /** Files of the kit that differ from backup to backup, by path. Pure. */
 export const toKitFiles = (manifest: Manifest): ReadonlyMap<string, string> => {
-  const database = theDatabase(manifest);
-  const quoting = new Quoting(database.encoding);
-  const { statements, segments } = toLoadFiles(manifest, database, quoting);
   const folder = backupNames.restoreFolder;
   return new Map([
-    [`${folder}/config`, toConfig(manifest, database, segments.length)],
+    [`${folder}/config`, toConfig(manifest)],
+    [`${folder}/databases.tsv`, manifest.databases.map(toDatabaseLine).join('')],
+    ...manifest.databases.flatMap((database) => toDatabaseFiles(manifest, database)),
+  ]);
+};
+
+/** What is read to restore one database. */
+const toDatabaseFiles = (manifest: Manifest, database: ManifestDatabase): readonly (readonly [string, string])[] => {
+  const quoting = new Quoting(database.encoding);
+  const { statements, segments } = toLoadFiles(manifest, database, quoting);
+  const folder = `${backupNames.restoreFolder}/${String(database.number).padStart(4, '0')}`;
+  const used = listFiles(database);
+  return [
+    [`${folder}/config`, toDatabaseConfig(manifest, database, segments.length)],
+    [`${folder}/name`, `dbname='${database.name.replace(/[\\']/g, '\\$&')}'\n`],
+    [`${folder}/exists.sql`, `SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE datname = ${ascii.literal(database.name)};\n`],
     [`${folder}/session.sql`, toSessionSql(database.encoding)],
     [`${folder}/statements.sql`, statements],
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
     ...[...toLargeObjectFiles(database.largeObjects, manifest.files)].map(([name, content]) => [`${folder}/${name}`, content] as const),
-    [`${folder}/checksums`, manifest.files.map((file) => `${file.checksum}  ${file.path}\n`).join('')],
-  ]);
+    [
+      `${folder}/checksums`,
+      manifest.files.flatMap((file, index) => (used.has(index) ? [`${file.checksum}  ${file.path}\n`] : [])).join(''),
+    ],
+  ];
 };
 
-const theDatabase = (manifest: Manifest): ManifestDatabase => {
-  const [database, ...others] = manifest.databases;
-  if (database === undefined || others.length > 0) throw new DbbackupError('internal', 'the restore kit is made for one database');
-  return database;
-};
+/** For a session whose encoding nobody knows beforehand. */
+const ascii = new Quoting('UTF8');
+
+/** For people: the name is written as SQL, in ASCII. */
+const toDatabaseLine = ({ number, name }: ManifestDatabase): string => `${number}\t${ascii.identifier(name)}\n`;
 
 interface Range {
   readonly offset: number;
@@ -113,14 +131,20 @@ const toSegmentLines = (
   });
 
 /** KEY=value; every value has a form of its own that restore.sh insists on. */
-const toConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: number): string =>
-  [
+const toConfig = (manifest: Manifest): string =>
+  toLines([
     'FORMAT=1',
-    `ENCODING=${database.encoding}`,
+    `DATABASES=${manifest.databases.length}`,
+    `GLOBALS=${manifest.globals?.path ?? ''}`,
     `CHECKSUM=${manifest.checksum}`,
     `JOBS=${Math.min(manifest.options.jobs, 999)}`,
     `SERVER_MAJOR=${Math.floor(manifest.server.version / 10_000)}`,
-    `PG_DUMP_MAJOR=${toMajor(database.schema)}`,
+    `PG_DUMP_MAJOR=${Math.max(...manifest.databases.map(({ schema }) => toMajor(schema)))}`,
+  ]);
+
+const toDatabaseConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: number): string =>
+  toLines([
+    `ENCODING=${database.encoding}`,
     `SCHEMA=${database.schema.path}`,
     `LARGE_OBJECTS=${database.largeObjects?.objectCount ?? 0}`,
     `LARGE_OBJECT_SEGMENTS=${countSegments(database.largeObjects)}`,
@@ -132,20 +156,21 @@ const toConfig = (manifest: Manifest, database: ManifestDatabase, segmentCount: 
       .join(' ')}`,
     `SEGMENTS=${segmentCount}`,
     `ROWS=${database.relations.reduce((sum, { rowCount }) => sum + rowCount, 0)}`,
-    '',
-  ].join('\n');
+  ]);
 
 const countSegments = (largeObjects: ManifestDatabase['largeObjects']): number =>
   largeObjects === null ? 0 : largeObjects.content.segments.length + largeObjects.metadata.segments.length;
 
-const toMajor = (archive: ManifestArchive): string => {
+const toLines = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+const toMajor = (archive: ManifestArchive): number => {
   const major = /[0-9]{1,3}/.exec(archive.pgDumpVersion)?.[0];
   if (major === undefined) throw new DbbackupError('internal', `"${archive.pgDumpVersion}" is no version of pg_dump`);
-  return major;
+  return Number(major);
 };
 
 const toChecksums = (manifest: Manifest, files: ReadonlyMap<string, string>): string => {
-  const { schema } = theDatabase(manifest);
   const lines = [...files].map(([path, content]) => [createHash('sha256').update(content).digest('hex'), path] as const);
-  return [...lines, [schema.sha256, schema.path] as const].map(([digest, path]) => `${digest}  ${path}\n`).join('');
+  const archives = listArchives(manifest).map(({ sha256, path }) => [sha256, path] as const);
+  return [...lines, ...archives].map(([digest, path]) => `${digest}  ${path}\n`).join('');
 };

@@ -16,13 +16,21 @@ readonly status_failed=1 status_usage=2 status_unfinished=10 status_damaged=20
 
 usage() {
   cat <<'EOF'
-Usage: ./restore.sh -d DATABASE [options]
-       ./restore.sh -c
+Usage: ./restore.sh -d DATABASE [-n NUMBER] [options]
+       ./restore.sh -a | -g [-d DATABASE] [options]
+       ./restore.sh -c | -l
 
-Restores the backup in this directory into DATABASE, which must exist and be empty:
-  createdb -T template0 -E ENCODING DATABASE      (the encoding is named in restore/config)
+Restores one database of the backup in this directory into DATABASE, which must exist and be empty:
+  createdb -T template0 -E ENCODING DATABASE      (the encoding is named in restore/0001/config)
+Restores a whole cluster with -a: roles and tablespaces, then every database under its own name.
 
-  -d DATABASE   name, URI or keyword string of the target
+  -d DATABASE   name, URI or keyword string of the target; with -a and -g the name of a
+                database to connect to first (default: postgres)
+  -n NUMBER     which database of the backup, of several
+  -l            list the databases of the backup with their numbers
+  -a, --all     restore roles, tablespaces and all databases
+  -g, --globals restore roles and tablespaces alone; as in pg_dumpall's script, roles that
+                exist already get the password and attributes they have in the backup
   -h HOST       host name or directory of the Unix socket
   -p PORT       port
   -U USER       user name
@@ -49,18 +57,31 @@ fail() { # status message
 
 # --- arguments
 
-database='' jobs='' only_checking=no through_root=no
-connection=() archive_options=() post_data=()
+database='' jobs='' only_checking=no through_root=no mode=single number_asked=''
+connection=() server=() archive_options=() post_data=()
 
 read_arguments() {
   local option
-  if [[ ${1-} == --help ]]; then usage; exit 0; fi
-  while getopts ':d:h:p:U:j:Oxrc' option; do
+  local words=()
+  for option; do
+    case $option in
+      --help) usage; exit 0 ;;
+      --all) words+=(-a) ;;
+      --globals) words+=(-g) ;;
+      *) words+=("$option") ;;
+    esac
+  done
+  set -- "${words[@]}"
+  while getopts ':d:h:p:U:j:n:aglOxrc' option; do
     case $option in
       d) database=$OPTARG ;;
-      h) connection+=("--host=$OPTARG") ;;
-      p) connection+=("--port=$OPTARG") ;;
-      U) connection+=("--username=$OPTARG") ;;
+      h) server+=("--host=$OPTARG") ;;
+      p) server+=("--port=$OPTARG") ;;
+      U) server+=("--username=$OPTARG") ;;
+      n) number_asked=$OPTARG ;;
+      a) mode=all ;;
+      g) mode=globals ;;
+      l) mode=list ;;
       j) jobs=$OPTARG ;;
       O) archive_options+=(--no-owner) ;;
       x) archive_options+=(--no-privileges) ;;
@@ -76,15 +97,25 @@ read_arguments() {
   shift $((OPTIND - 1))
   (($# == 0)) || fail $status_usage 'there are only options; see --help'
   [[ -z $jobs || $jobs =~ ^[1-9][0-9]{0,2}$ ]] || fail $status_usage 'JOBS is a number from 1 to 999'
-  [[ -n $database || $only_checking == yes ]] || fail $status_usage 'name the target with -d DATABASE'
-  connection=(--no-password "--dbname=$database" "${connection[@]}")
+  [[ -z $number_asked || $number_asked =~ ^[1-9][0-9]{0,8}$ ]] || fail $status_usage 'NUMBER is a number that -l lists'
+  [[ $mode == single || -z $number_asked ]] || fail $status_usage '-n does not go with -a, -g and -l'
+  if [[ $mode == all || $mode == globals ]]; then
+    database=${database:-postgres}
+    [[ $database != *[=:]* ]] || fail $status_usage 'with -a and -g, -d is the plain name of a database; use -h, -p, -U or PG* variables for the server'
+  fi
+  [[ -n $database || $only_checking == yes || $mode == list ]] || fail $status_usage 'name the target with -d DATABASE'
+  connect_to "$database"
 }
+
+connect_to() { connection=(--no-password "--dbname=$1" "${server[@]}"); }
 
 # --- what the backup says about itself
 
 # KEY=value lines. Each value is taken only if it has the form its key asks for; unknown keys are passed over.
 declare -A config=() config_form=(
   [FORMAT]='^1$'
+  [DATABASES]='^[1-9][0-9]{0,8}$'
+  [GLOBALS]='^[A-Za-z0-9._/-]*$'
   [ENCODING]='^[A-Za-z0-9_]+$'
   [CHECKSUM]='^(xxh3-128|sha256)$'
   [JOBS]='^[1-9][0-9]{0,2}$'
@@ -101,16 +132,57 @@ declare -A config=() config_form=(
   [ROWS]='^(0|[1-9][0-9]{0,15})$'
 )
 
-read_config() {
-  local key value
-  while IFS='=' read -r key value; do
-    [[ -n $key && -n ${config_form[$key]-} ]] || continue
-    [[ $value =~ ${config_form[$key]} ]] || fail $status_damaged "restore/config: $key has a value of a wrong form"
-    config[$key]=$value
-  done <restore/config
-  for key in "${!config_form[@]}"; do
-    [[ -n ${config[$key]+set} ]] || fail $status_damaged "restore/config: $key is missing"
+read_config() { # file keys...
+  local file=$1 key value
+  local -A wanted=()
+  shift
+  for key; do
+    wanted[$key]=yes
+    unset "config[$key]"
   done
+  while IFS='=' read -r key value; do
+    [[ -n $key && -n ${wanted[$key]-} ]] || continue
+    [[ $value =~ ${config_form[$key]} ]] || fail $status_damaged "$file: $key has a value of a wrong form"
+    config[$key]=$value
+  done <"$file"
+  for key; do
+    [[ -n ${config[$key]+set} ]] || fail $status_damaged "$file: $key is missing"
+  done
+}
+
+# From here on all is about the database of this number.
+enter_database() { # number
+  local path
+  folder=restore/$(printf '%04d' "$1")
+  check_path "$folder/config"
+  read_config "$folder/config" ENCODING SCHEMA LARGE_OBJECTS LARGE_OBJECT_SEGMENTS OWNERS PRIVILEGES DEFINITIONS OUTWARD_KEYS SEGMENTS ROWS
+  kit_files=("$folder"/{config,name,exists.sql,segments.tsv,statements.sql,session.sql,finish.sql,checksums})
+  ((config[LARGE_OBJECTS] == 0)) || kit_files+=("$folder"/large-objects.tsv "$folder"/large-objects-{create,write,set}-{begin,end}.sql)
+  for path in "${kit_files[@]}" "${config[SCHEMA]}"; do check_path "$path"; done
+  title=''
+  ((config[DATABASES] == 1)) || title=" of database $1"
+}
+
+list_databases() { cat restore/databases.tsv; }
+
+# Numbers of the databases that are to be restored, or checked.
+choose_databases() {
+  local line
+  numbers=()
+  while IFS=$'\t' read -r line _; do
+    [[ $line =~ ^[1-9][0-9]{0,8}$ ]] || fail $status_damaged 'restore/databases.tsv has a wrong form'
+    numbers+=("$line")
+  done <restore/databases.tsv
+  ((${#numbers[@]} == config[DATABASES])) || fail $status_damaged 'restore/databases.tsv does not list all databases'
+  if [[ $mode == globals ]]; then numbers=(); fi
+  if [[ $mode == all || $mode == globals ]]; then
+    [[ -n ${config[GLOBALS]} ]] || fail $status_usage 'this is no backup of a cluster: there is nothing for -a and -g'
+  elif [[ -n $number_asked ]]; then
+    [[ " ${numbers[*]} " == *" $number_asked "* ]] || fail $status_usage "there is no database $number_asked; see -l"
+    numbers=("$number_asked")
+  elif [[ $only_checking == no && $mode == single ]] && ((${#numbers[@]} > 1)); then
+    fail $status_usage "the backup holds ${#numbers[@]} databases: choose one with -n, or all with -a; see -l"
+  fi
 }
 
 # A path may only lead to a file of this directory, and not through a link.
@@ -139,12 +211,13 @@ note_segment() { # file offset stored-bytes codec
 
 read_segments() {
   local line count=0 rows=0
+  file_end=()
   while IFS= read -r line; do
-    [[ $line =~ $segment_form ]] || fail $status_damaged "restore/segments.tsv: line $((count + 1)) has a wrong form"
+    [[ $line =~ $segment_form ]] || fail $status_damaged "$folder/segments.tsv: line $((count + 1)) has a wrong form"
     count=$((count + 1)) rows=$((rows + BASH_REMATCH[7]))
     note_segment "${BASH_REMATCH[@]:1:4}"
-  done <restore/segments.tsv
-  [[ $count == "${config[SEGMENTS]}" && $rows == "${config[ROWS]}" ]] || fail $status_damaged 'restore/segments.tsv does not hold all segments'
+  done <"$folder/segments.tsv"
+  [[ $count == "${config[SEGMENTS]}" && $rows == "${config[ROWS]}" ]] || fail $status_damaged "$folder/segments.tsv does not hold all segments"
 }
 
 # stream, file, offset, stored bytes, codec, rows
@@ -153,13 +226,13 @@ readonly large_object_form="^(content|metadata)"$'\t'"([A-Za-z0-9._/-]+)"$'\t'"$
 read_large_object_segments() {
   local line count=0 objects=0
   while IFS= read -r line; do
-    [[ $line =~ $large_object_form ]] || fail $status_damaged "restore/large-objects.tsv: line $((count + 1)) has a wrong form"
+    [[ $line =~ $large_object_form ]] || fail $status_damaged "$folder/large-objects.tsv: line $((count + 1)) has a wrong form"
     count=$((count + 1))
     [[ ${BASH_REMATCH[1]} == metadata ]] && objects=$((objects + BASH_REMATCH[6]))
     note_segment "${BASH_REMATCH[@]:2:4}"
-  done <restore/large-objects.tsv
+  done <"$folder/large-objects.tsv"
   [[ $count == "${config[LARGE_OBJECT_SEGMENTS]}" && $objects == "${config[LARGE_OBJECTS]}" ]] ||
-    fail $status_damaged 'restore/large-objects.tsv does not hold all segments'
+    fail $status_damaged "$folder/large-objects.tsv does not hold all segments"
 }
 
 # --- tools
@@ -210,7 +283,7 @@ check_sizes() {
 }
 
 check_own_files() {
-  local path digest line
+  local path digest line chosen
   local -A listed=()
   if ! have sha256sum; then
     warn 'sha256sum is not installed: the manifest, the schema and restore/ are not checked'
@@ -219,15 +292,19 @@ check_own_files() {
   line=$(<manifest.sha256)
   [[ $line =~ ^[0-9a-f]{64}\ \ manifest\.json$ ]] || fail $status_damaged 'manifest.sha256 is not a checksum line'
   while read -r digest path; do listed[${path:-none}]=$digest; done <restore/sha256sums
-  for path in restore.sh "${kit_files[@]}" "${config[SCHEMA]}"; do
-    [[ -n ${listed[$path]-} ]] || fail $status_damaged "restore/sha256sums does not list $path"
+  for path in restore.sh restore/{config,databases.tsv} ${config[GLOBALS]:+"${config[GLOBALS]}"}; do expect_listed "$path"; done
+  for chosen in "${numbers[@]}"; do
+    enter_database "$chosen"
+    for path in "${kit_files[@]}" "${config[SCHEMA]}"; do expect_listed "$path"; done
   done
   sha256sum --check --quiet --strict manifest.sha256 restore/sha256sums || fail $status_damaged 'the backup is not what was written'
 }
 
+expect_listed() { [[ -n ${listed[$1]-} ]] || fail $status_damaged "restore/sha256sums does not list $1"; } # path; `listed` is the caller's
+
 check_data_files() {
   local tool
-  [[ -s restore/checksums ]] || return 0
+  [[ -s $folder/checksums ]] || return 0
   if [[ ${config[CHECKSUM]} == sha256 ]]; then
     tool=(sha256sum --check --quiet --strict)
   else
@@ -241,8 +318,8 @@ check_data_files() {
     warn 'xxhsum is older than 0.8 and does not know XXH3-128: the data files'"'"' checksums are not checked'
     return
   fi
-  say 'checking the data files'
-  "${tool[@]}" restore/checksums || fail $status_damaged 'a data file is not what was written'
+  say "checking the data files$title"
+  "${tool[@]}" "$folder/checksums" || fail $status_damaged 'a data file is not what was written'
 }
 
 unpack_schema() {
@@ -254,6 +331,13 @@ unpack_schema() {
 # --- the target
 
 run_psql() { psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "${connection[@]}" "$@"; }
+
+check_server() {
+  local version
+  version=$(run_psql --command='SHOW server_version_num') || fail $status_failed 'the target cannot be reached'
+  [[ $version =~ ^[0-9]+$ ]] || fail $status_failed 'the target does not tell its version'
+  target_major=$((version / 10000))
+}
 
 check_target() {
   local facts
@@ -273,6 +357,76 @@ EOF
   ((target_major >= config[SERVER_MAJOR])) || warn "the target is PostgreSQL $target_major, older than the source (${config[SERVER_MAJOR]})"
 }
 
+# --- roles, tablespaces and databases
+
+# Errors about what exists already are passed over, as pg_dumpall's own script is used: SQLSTATE 42710. Every other one ends the restore.
+restore_globals() {
+  local line is_wrong=no
+  say 'creating roles and tablespaces'
+  zstd -dcq <"${config[GLOBALS]}" | psql --no-psqlrc --quiet --set=VERBOSITY=verbose "${connection[@]}" --output=/dev/null --file=- 2>"$work/globals.log" \
+    || fail $status_failed "the roles and tablespaces could not be created: $(tail -n 1 "$work/globals.log")"
+  while IFS= read -r line; do
+    case $line in
+      'psql:<stdin>:'*': ERROR:  42710: '*) say "left as it is: ${line#*42710: }" ;;
+      'psql:<stdin>:'*': NOTICE: '* | 'psql:<stdin>:'*': error: invalid command '*restrict) ;; # psql may be older than \\restrict
+      'psql:<stdin>:'*)
+        warn "${line#psql:<stdin>:}"
+        is_wrong=yes
+        ;;
+    esac
+  done <"$work/globals.log"
+  rm -f "$work/globals.log"
+  [[ $is_wrong == no ]] || fail $status_failed 'the roles and tablespaces could not all be created'
+}
+
+readonly database_entry='^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) '
+
+# The statement that creates a database and those that follow up to its first property stand one a line.
+adapt_database_script() { # yes where the database exists
+  local line
+  while IFS= read -r line; do
+    case $line in
+      'SET transaction_timeout = 0;') ((target_major < 17)) || printf '%s\n' "$line" ;;
+      'CREATE DATABASE '*) [[ $1 == yes ]] || printf '%s\n' "$line" ;;
+      '' | '--'* | 'SET '* | 'SELECT pg_catalog.set_config('* | '\'* | 'ALTER DATABASE '*' OWNER TO '*) printf '%s\n' "$line" ;;
+      *)
+        printf '%s\n' "$line"
+        break
+        ;;
+    esac
+  done
+  drop_unknown_setting
+}
+
+does_exist() {
+  local count
+  count=$(run_psql --file="$folder/exists.sql") || fail $status_failed 'the target cannot be reached'
+  [[ $count == 1 ]]
+}
+
+# Databases that exist already must be empty: postgres and template1 do on every server.
+check_existing() {
+  local chosen
+  for chosen in "${numbers[@]}"; do
+    enter_database "$chosen"
+    does_exist || continue
+    connect_to "$(<"$folder/name")"
+    check_target
+    connect_to "$database"
+  done
+}
+
+create_database() {
+  local line exists=no
+  if does_exist; then exists=yes; fi
+  pg_restore --create --list "$work/schema.dump" >"$work/all.list" || fail $status_failed "pg_restore $restore_major cannot read the schema archive"
+  while IFS= read -r line; do
+    if [[ $line =~ $database_entry ]]; then printf '%s\n' "$line"; fi
+  done <"$work/all.list" >"$work/database.list"
+  pg_restore --create --use-list="$work/database.list" --file=- "$work/schema.dump" | adapt_database_script "$exists" | run_psql --output=/dev/null --file=- \
+    || fail $status_failed "the database could not be created$title"
+}
+
 # --- schema
 
 # pg_restore of 17 and later begins with a SET that older servers refuse. Only that line of the fixed prologue is dropped; then all bytes pass.
@@ -280,7 +434,7 @@ drop_unknown_setting() {
   local line
   while IFS= read -r line; do
     case $line in
-      'SET transaction_timeout = 0;') continue ;;
+      'SET transaction_timeout = 0;') ((target_major < 17)) || printf '%s\n' "$line" ;;
       '' | '--'* | 'SET '* | 'SELECT pg_catalog.set_config('* | '\restrict '*) printf '%s\n' "$line" ;;
       *)
         printf '%s\n' "$line"
@@ -347,9 +501,9 @@ load_segment() { # segment's number and fields
   local verdict=$work/verdict.$1 outcome status
   outcome=$(
     {
-      cat restore/session.sql &&
+      cat "$folder/session.sql" &&
         printf '%s\n' 'BEGIN;' "$replica_statement" &&
-        cut_bytes restore/statements.sql "$6" "$7" &&
+        cut_bytes "$folder/statements.sql" "$6" "$7" &&
         decode_rows "$2" "$3" "$4" "$5" &&
         write_verdict "$8" >"$verdict"
     } | run_psql --file=- --file="$verdict"
@@ -381,13 +535,13 @@ load_data() {
     if [[ $through_root == yes && ${fields[8]} != 0 ]]; then fields[4]=${fields[7]} fields[5]=${fields[8]}; fi
     load_segment "$count" "${fields[@]:0:7}" 3<&- </dev/null &
     while mapfile -t pids < <(jobs -rp) && ((${#pids[@]} >= jobs)); do wait -n; done
-  done 3<restore/segments.tsv
+  done 3<"$folder/segments.tsv"
   wait
   # Each segment that committed left one byte: neither a lost status nor a killed process can pass for a success.
   count=$(wc -c <"$work/loaded")
   if [[ -e $work/failed || $count != "${config[SEGMENTS]}" ]]; then
     [[ $through_root == yes ]] || say 'where rows violate a partition constraint, option -r helps'
-    fail $status_failed "$count of ${config[SEGMENTS]} segments were loaded; drop the target and begin anew"
+    fail $status_failed "$count of ${config[SEGMENTS]} segments$title were loaded; drop the target and begin anew"
   fi
   set +m
 }
@@ -402,7 +556,7 @@ SELECT :loaded_rows = $2 AS is_complete \\gset
 \\if :is_complete
 \\o /dev/null
 EOF
-  cat "restore/large-objects-$1-end.sql"
+  cat "$folder/large-objects-$1-end.sql"
   cat <<'EOF'
 \o
 \echo loaded
@@ -416,9 +570,9 @@ load_large_object_segment() { # segment's number, step, and fields
   local verdict=$work/verdict.$1 outcome status
   outcome=$(
     {
-      cat restore/session.sql &&
+      cat "$folder/session.sql" &&
         printf '%s' "${large_object_switches[@]}" &&
-        cat "restore/large-objects-$2-begin.sql" &&
+        cat "$folder/large-objects-$2-begin.sql" &&
         decode_rows "$4" "$5" "$6" "$7" &&
         write_large_object_verdict "$2" "$8" >"$verdict"
     } | run_psql --file=- --file="$verdict"
@@ -445,7 +599,7 @@ load_large_object_stream() { # step stream
     wanted=$((wanted + 1))
     load_large_object_segment "$count" "$1" "${fields[@]}" 3<&- </dev/null &
     while mapfile -t pids < <(jobs -rp) && ((${#pids[@]} >= jobs)); do wait -n; done
-  done 3<restore/large-objects.tsv
+  done 3<"$folder/large-objects.tsv"
   wait
   set +m
   count=$(wc -c <"$work/loaded")
@@ -484,42 +638,65 @@ main() {
   trap 'stop 130' INT
   trap 'stop 143' TERM
 
-  local path
-  check_path restore/config
-  read_config
-  kit_files=(restore/{config,segments.tsv,statements.sql,session.sql,finish.sql,checksums})
-  ((config[LARGE_OBJECTS] == 0)) || kit_files+=(restore/large-objects.tsv restore/large-objects-{create,write,set}-{begin,end}.sql)
-  for path in manifest.json manifest.sha256 restore/sha256sums "${kit_files[@]}" "${config[SCHEMA]}"; do check_path "$path"; done
+  local path chosen
+  for path in manifest.json manifest.sha256 restore/{config,databases.tsv,sha256sums}; do check_path "$path"; done
+  read_config restore/config FORMAT DATABASES GLOBALS CHECKSUM JOBS SERVER_MAJOR PG_DUMP_MAJOR
+  [[ -z ${config[GLOBALS]} ]] || check_path "${config[GLOBALS]}"
+  choose_databases
+  if [[ $mode == list ]]; then list_databases; exit 0; fi
   check_own_files
-  read_segments
-  ((config[LARGE_OBJECTS] == 0)) || read_large_object_segments
-  check_tools
-  check_sizes
-  check_data_files
-  unpack_schema
-  if [[ $only_checking == yes ]]; then
-    say "nothing wrong was found: ${config[SEGMENTS]} segments, ${config[ROWS]} rows, ${config[LARGE_OBJECTS]} large objects"
-    exit 0
-  fi
+  for chosen in "${numbers[@]}"; do
+    enter_database "$chosen"
+    read_segments
+    ((config[LARGE_OBJECTS] == 0)) || read_large_object_segments
+    check_tools
+    check_sizes
+    check_data_files
+    if [[ $only_checking == no ]] && ((${#numbers[@]} > 1)); then continue; fi
+    unpack_schema
+    [[ $only_checking == no ]] || say "nothing wrong was found$title: ${config[SEGMENTS]} segments, ${config[ROWS]} rows, ${config[LARGE_OBJECTS]} large objects"
+  done
+  [[ $only_checking == no ]] || exit 0
   jobs=${jobs:-${config[JOBS]}}
+  # A database may be set to begin its transactions as read-only.
+  export PGOPTIONS="${PGOPTIONS-} -c default_transaction_read_only=off"
+
+  if [[ $mode == all || $mode == globals ]]; then
+    check_tools
+    check_server
+    check_existing
+    restore_globals
+  fi
+  for chosen in "${numbers[@]}"; do
+    enter_database "$chosen"
+    if [[ $mode == all ]]; then
+      unpack_schema
+      connect_to "$database"
+      create_database
+      connect_to "$(<"$folder/name")"
+    fi
+    check_target
+    restore_database
+  done
+  say 'done'
+}
+
+restore_database() {
   [[ ${config[OWNERS]} == yes ]] || archive_options+=(--no-owner)
   [[ ${config[PRIVILEGES]} == yes ]] || archive_options+=(--no-privileges)
-
-  check_target
-  say 'creating tables'
-  restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed 'the tables could not be created'
-  say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments, $jobs at a time"
+  say "creating tables$title"
+  restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed "the tables could not be created$title"
+  say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments$title, $jobs at a time"
   load_data
   if ((config[LARGE_OBJECTS] > 0)); then
-    say "loading ${config[LARGE_OBJECTS]} large objects"
+    say "loading ${config[LARGE_OBJECTS]} large objects$title"
     load_large_objects
   fi
-  say 'creating indexes and constraints'
+  say "creating indexes and constraints$title"
   list_post_data || fail $status_failed 'the archive cannot be listed'
-  restore_archive "$work/schema.dump" "$jobs" "${post_data[@]}" || fail $status_failed 'an index or constraint could not be created'
-  say 'setting sequences, refreshing materialized views, analysing'
-  run_psql --output=/dev/null --file=restore/session.sql --file=restore/finish.sql || fail $status_failed 'the last steps failed'
-  say 'done'
+  restore_archive "$work/schema.dump" "$jobs" "${post_data[@]}" || fail $status_failed "an index or constraint could not be created$title"
+  say "setting sequences, refreshing materialized views, analysing$title"
+  run_psql --output=/dev/null --file="$folder/session.sql" --file="$folder/finish.sql" || fail $status_failed "the last steps failed$title"
 }
 
 main "$@"

@@ -60,6 +60,8 @@ export const toSessionSql = (encoding: string): string =>
     'SET IntervalStyle TO postgres;',
     "SET TimeZone TO 'UTC';",
     'SET xmloption TO content;',
+    // The database may be set to begin its transactions as read-only.
+    'SET default_transaction_read_only TO off;',
     "SET lc_monetary TO 'C';",
     'SET array_nulls TO on;',
     'SET row_security TO off;',

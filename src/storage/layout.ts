@@ -89,3 +89,6 @@ export const dataExtension = (codec: CodecName): string => extensions[codec];
 
 /** Path of a database's schema archive. `number` counts the databases of a backup from 1. */
 export const schemaPath = (number: number): string => `schema/${String(number).padStart(4, '0')}.dump.zst`;
+
+/** Path of a cluster's roles and tablespaces. */
+export const globalsPath = 'globals/globals.sql.zst';

@@ -22,6 +22,8 @@ export interface RestoreArchiveOptions extends ToolOptions {
   readonly arePrivilegesDropped?: boolean;
   /** A role to become after connecting. Default: none. */
   readonly role?: string;
+  /** Leave everything to the target's default tablespace. Default: false. */
+  readonly areTablespacesDropped?: boolean;
 }
 
 /** Part of an archive: entries by list (null: all), within a section. */
@@ -114,6 +116,7 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
     ...(options.isOwnerDropped === true ? ['--no-owner'] : []),
     ...(options.arePrivilegesDropped === true ? ['--no-privileges'] : []),
     ...(options.role === undefined ? [] : [`--role=${options.role}`]),
+    ...(options.areTablespacesDropped === true ? ['--no-tablespaces'] : []),
   ];
   const target = `--dbname=${toConnectionString(connection)}`;
   if (pgRestore.major <= targetMajor) {

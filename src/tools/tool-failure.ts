@@ -31,7 +31,14 @@ export const describeToolFailure = ({ tool, object }: ToolRun, exit: ToolExit, s
     .filter((line) => line !== '');
   const how = exit.status === null ? `was ended by ${exit.signal ?? 'a signal'}` : `ended with exit status ${exit.status}`;
   const first = lines.find((line) => /\berror: |\bERROR: |\bFATAL: /.test(line)) ?? lines.at(-1);
-  const message = `${tool.name} ${how} (${object})${first === undefined ? '' : `: ${first.replace(`${tool.name}: `, '').replace(/^error: /, '')}`}`;
+  const message = `${tool.name} ${how} (${object})${
+    first === undefined
+      ? ''
+      : `: ${first
+          .replace(`${tool.name}: `, '')
+          .replace(/^error: /, '')
+          .replace(/^psql:.*?:\d+: /, '')}`
+  }`;
   const code = meanings.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'tool_failed';
   return new DbbackupError(code, message, { details: { object, detail: lines.slice(-shownLines).join('\n') } });
 };

@@ -1,7 +1,7 @@
 import type { Session } from '../native/session.js';
 
 /** PostgreSQL's client programs that are used. */
-export type ToolName = 'pg_dump' | 'pg_restore' | 'psql';
+export type ToolName = 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'psql';
 
 /** One installed client program. */
 export interface Tool {

@@ -228,6 +228,8 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
       fileCount: files.length,
     },
     checksum: options.checksum,
+    globals: null,
+    waves: [{ number: 1, earliestAt: '2026-01-02T03:04:05.000Z', latestAt: '2026-01-02T03:04:05.000Z' }],
     databases: [
       {
         number: 1,
@@ -242,6 +244,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         schemas: [],
         otherRelations: [],
         foreignKeys: [],
+        wave: 1,
         snapshots: [{ number: 1, id: '00000003-00000001-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.000Z' }],
         schema: await writeArchive(schemaPath(1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),
         largeObjects,

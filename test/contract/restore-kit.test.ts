@@ -274,9 +274,9 @@ describe('restore.sh', () => {
     ['a data folder behind a link', 20, (directory) => moveBehindLink(join(directory, 'data'), join(directory, 'away'), 'away')],
     ['an edited manifest', 20, (directory) => flip(join(directory, 'manifest.json'), 40)],
     ['a flipped byte in the schema archive', 20, (directory) => flip(join(directory, 'schema/0001.dump.zst'), -20)],
-    ['an edited statement', 20, (directory) => flip(join(directory, 'restore/statements.sql'), 3)],
+    ['an edited statement', 20, (directory) => flip(join(directory, 'restore/0001/statements.sql'), 3)],
     ['a list of checksums that lacks a line', 20, (directory) => writeFile(join(directory, 'restore/sha256sums'), '')],
-    ['a missing restore/segments.tsv', 20, (directory) => rm(join(directory, 'restore/segments.tsv'))],
+    ['a missing restore/segments.tsv', 20, (directory) => rm(join(directory, 'restore/0001/segments.tsv'))],
     ['no manifest', 10, (directory) => rm(join(directory, 'manifest.json'))],
   ];
   it('refuses a damaged backup before it touches the target', async () => {
@@ -309,14 +309,21 @@ describe('restore.sh', () => {
   });
 
   const configs = [
+    'JOBS=0',
+    'PG_DUMP_MAJOR=x',
+    'CHECKSUM=md5',
+    'DATABASES=a[$(touch x)]',
+    'GLOBALS=../../etc/passwd',
+    'GLOBALS=/etc/passwd',
+  ];
+  const databaseConfigs = [
     'ENCODING=$(touch x)',
     'SCHEMA=../../etc/passwd',
     'SCHEMA=/etc/passwd',
-    'JOBS=0',
+    'LARGE_OBJECTS=../x',
     'SEGMENTS=a[$(touch x)]',
-    'PG_DUMP_MAJOR=x',
-    'CHECKSUM=md5',
   ];
+  const databases = ['$(touch x)\t"x"', '2\t"x"', '../1\t"x"'];
   const segments = [
     '../../../etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0',
     '/etc/passwd\t0\t5\tnone\t0\t5\t1\t0\t0',
@@ -329,7 +336,9 @@ describe('restore.sh', () => {
       const tools = stockTools.filter((tool) => tool !== 'sha256sum');
       for (const [path, lines] of [
         ['restore/config', configs],
-        ['restore/segments.tsv', segments],
+        ['restore/0001/config', databaseConfigs],
+        ['restore/databases.tsv', databases],
+        ['restore/0001/segments.tsv', segments],
       ] as const) {
         const good = await readFile(join(directory, path), 'utf8');
         for (const line of lines) {
@@ -365,8 +374,8 @@ describe('restore.sh', () => {
         const segment = manifest.databases[0]?.relations[0]?.segments[0];
         assert.ok(segment !== undefined);
         const rowEnd = format === 'text' ? bytes.subarray(0, segment.storedBytes - 1).lastIndexOf('\n') + 1 : 19 + 2 + 4 + 4 + 4 + 32;
-        const list = await readFile(join(directory, 'restore/segments.tsv'), 'utf8');
-        await writeFile(join(directory, 'restore/segments.tsv'), list.replace(`\t0\t${segment.storedBytes}\t`, `\t0\t${rowEnd}\t`));
+        const list = await readFile(join(directory, 'restore/0001/segments.tsv'), 'utf8');
+        await writeFile(join(directory, 'restore/0001/segments.tsv'), list.replace(`\t0\t${segment.storedBytes}\t`, `\t0\t${rowEnd}\t`));
         const outcome = await run(
           undefined,
           stockTools.filter((tool) => tool !== 'sha256sum'),

@@ -48,7 +48,7 @@ const replaceByDirectory = async (path: string): Promise<void> => {
 
 const damages: readonly Damage[] = [
   ['nothing', null, async () => undefined],
-  edited('fields of a later version', null, (m) => Object.assign(m, { globals: {}, databases: [{ ...m.databases[0], more: 1 }] })),
+  edited('fields of a later version', null, (m) => Object.assign(m, { later: {}, databases: [{ ...m.databases[0], more: 1 }] })),
 
   ['no manifest', 'backup_unfinished', ({ directory }) => rm(join(directory, 'manifest.json'))],
   ['no checksum of the manifest', 'manifest_damaged', ({ directory }) => rm(join(directory, 'manifest.sha256'))],
@@ -78,7 +78,18 @@ const damages: readonly Damage[] = [
   edited('format version "1"', 'manifest_damaged', (m) => (m.formatVersion = '1')),
   edited('an encrypted backup', 'format_unsupported', (m) => (m.encryption = { recipients: [] })),
   edited('an increment', 'format_unsupported', (m) => (m.baseBackupId = 'older-1')),
-  edited('a cluster', 'format_unsupported', (m) => (m.kind = 'cluster')),
+  edited('a cluster without globals', 'manifest_damaged', (m) => (m.kind = 'cluster')),
+  edited('a single database with globals', 'manifest_damaged', (m) => (m.globals = m.databases[0].schema)),
+  edited('globals outside the backup', 'path_unsafe', (m) => {
+    m.kind = 'cluster';
+    m.globals = { ...m.databases[0].schema, path: '../globals.sql' };
+  }),
+  edited('two databases of one name', 'manifest_damaged', (m) => {
+    m.kind = 'cluster';
+    m.globals = m.databases[0].schema;
+    m.databases.push({ ...m.databases[0], number: 2, relations: [] });
+  }),
+  edited('a wave that is not listed', 'manifest_damaged', (m) => (m.databases[0].wave = 2)),
 
   edited('a data file outside the backup', 'path_unsafe', (m) => (m.files[0].path = '../../etc/passwd')),
   edited('an absolute path of a data file', 'path_unsafe', (m) => (m.files[0].path = '/etc/passwd')),

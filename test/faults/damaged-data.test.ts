@@ -183,8 +183,8 @@ describe('a data file that is not what was written', () => {
       const id = await backUp();
       const damages: readonly (readonly [path: string, kind: string, damage: (path: string) => Promise<unknown>])[] = [
         ['restore.sh', 'checksum', (path) => flipBit(path, -200)],
-        ['restore/finish.sql', 'checksum', (path) => flipBit(path, -2)],
-        ['restore/segments.tsv', 'missing', (path) => rm(path)],
+        ['restore/0001/finish.sql', 'checksum', (path) => flipBit(path, -2)],
+        ['restore/0001/segments.tsv', 'missing', (path) => rm(path)],
         ['restore/sha256sums', 'missing', (path) => rm(path)],
         ['restore/sha256sums', 'missing', (path) => truncate(path, 30)],
       ];

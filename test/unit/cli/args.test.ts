@@ -230,8 +230,12 @@ test('what is out of range is refused by name', () => {
 
 test('what is missing, unknown or too much is refused with the way to the help', () => {
   refuse([], /no command given/, /See dbbackup --help\./);
-  refuse(['backup'], /"backup" needs a subcommand: single/);
-  refuse(['backup', 'cluster'], /unknown command 'cluster'/);
+  refuse(['backup'], /"backup" needs a subcommand: single or cluster/);
+  refuse(['backup', 'clusters'], /unknown command 'clusters'/);
+  refuse(['backup', 'cluster', 'a', 'b'], /too many arguments/, /See dbbackup backup cluster --help\./);
+  refuse(['backup', 'cluster', '--exclude-database', ''], /--exclude-database must not be empty/);
+  refuse(['restore', 'cluster'], /missing required argument 'ID'/);
+  refuse(['restore', 'cluster', 'x', '--clean'], /--clean needs --yes/);
   refuse(['bakcup'], /unknown command 'bakcup'/, /Did you mean backup\?/);
   refuse(['backup', 'single'], /missing required argument 'DB'/, /See dbbackup backup single --help\./);
   refuse(['backup', 'single', 'a', 'b'], /too many arguments/);
@@ -319,4 +323,62 @@ test('whatever is typed is a request, a text or a usage error', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('a cluster’s backup and restore take their own options beside the shared ones', () => {
+  const request = (argv: readonly string[]) => {
+    const parsed = parseArguments(argv);
+    assert.equal(parsed.kind, 'request');
+    return parsed.request;
+  };
+  const backup = request([
+    'backup',
+    'cluster',
+    '-h',
+    'db',
+    '--exclude-database',
+    'a*',
+    '--exclude-database',
+    '"B"',
+    '--no-role-passwords',
+    '-j',
+    '3',
+  ]);
+  assert.deepEqual(backup, {
+    command: 'backup-cluster',
+    isPrompting: false,
+    notices: [],
+    options: {
+      connection: { database: 'postgres', host: 'db' },
+      outputDir: './backups',
+      isLevelForced: false,
+      isVerifying: false,
+      jobs: 3,
+      excludeDatabases: ['a*', '"B"'],
+      arePasswordsLeftOut: true,
+    },
+  });
+  const plain = request(['backup', 'cluster', 'postgres://u@h/x', '-W']);
+  assert.ok(plain.command === 'backup-cluster' && plain.isPrompting);
+  assert.deepEqual(plain.options.connection, { database: 'postgres://u@h/x' });
+  assert.deepEqual([plain.options.excludeDatabases, plain.options.arePasswordsLeftOut], [[], false]);
+
+  const restore = request(['restore', 'cluster', 'x', '--target-server', 'template1', '--no-tablespaces', '--clean', '--yes', '--check']);
+  assert.deepEqual(restore, {
+    command: 'restore-cluster',
+    isPrompting: false,
+    options: {
+      id: 'x',
+      outputDir: './backups',
+      connection: { database: 'template1' },
+      excludeDatabases: [],
+      areTablespacesLeftOut: true,
+      isCleaning: true,
+      isConfirmed: true,
+      isChecking: true,
+    },
+  });
+  const one = request(['restore', 'single', 'x', '--database', 'shop', '--target-db', 'y']);
+  assert.ok(one.command === 'restore');
+  assert.equal(one.options.database, 'shop');
 });

@@ -25,6 +25,8 @@ const parts = ['### Selection (backup, restore)', '### Owners and privileges (ba
 const sections: Readonly<Record<string, readonly string[]>> = {
   'backup single': ['### dbbackup backup single DB', ...parts, ...shared],
   'restore single': ['### dbbackup restore single ID --target-db NAME', ...parts, ...shared],
+  'backup cluster': ['### dbbackup backup cluster [CONNECTION]', ...shared],
+  'restore cluster': ['### dbbackup restore cluster ID', ...shared],
   verify: ['### dbbackup verify ID', ...shared],
   list: ['### dbbackup list', '### Repository'],
   show: ['### dbbackup show ID', '### Repository'],

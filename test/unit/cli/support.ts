@@ -35,6 +35,8 @@ export const backupReport: BackupReport = {
   peakRssBytes: 98 * 1024 ** 2,
   relationCount: 312,
   fileCount: 45,
+  databaseCount: 1,
+  snapshots: { earliestAt: '2026-01-02T03:04:05.100Z', latestAt: '2026-01-02T03:04:05.100Z', waveCount: 1 },
   warnings: [],
 };
 
@@ -77,8 +79,10 @@ export const scriptCommands = (scripted: Partial<Commands>): Commands => {
   };
   return {
     backup: unexpected,
+    backupCluster: unexpected,
     restore: unexpected,
     listRestore: unexpected,
+    restoreCluster: unexpected,
     verify: unexpected,
     list: unexpected,
     show: unexpected,

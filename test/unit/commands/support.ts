@@ -63,6 +63,8 @@ export const createManifest = (
     fileCount: 1,
   },
   checksum: 'xxh3-128',
+  globals: null,
+  waves: [{ number: 1, earliestAt: startedAt, latestAt: startedAt }],
   databases: [
     {
       ...{ number: 1, name: 'shop', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null, owner: 'postgres' },
@@ -70,6 +72,7 @@ export const createManifest = (
       schemas: [],
       otherRelations: [],
       foreignKeys: [],
+      wave: 1,
       snapshots: [{ number: 1, id: '00000003-0000001B-1', lsn: '0/1A2B3C', takenAt: startedAt }],
       schema: { path: 'schema/0001.dump.zst', sizeBytes: 1, sha256: 'a'.repeat(64), pgDumpVersion: '15.18' },
       largeObjects: null,

@@ -90,6 +90,8 @@ export const toFacts = (
   };
   return {
     id: 'shop-20260102t030405z-abcd',
+    kind: 'single',
+    globals: null,
     tool: { name: 'dbbackup', version: '0.1.0' },
     startedAt: '2026-01-02T03:04:05.000Z',
     options: {
@@ -106,6 +108,8 @@ export const toFacts = (
     databases: [
       {
         number: 1,
+        name: database.name,
+        wave: 1,
         catalog: {
           server,
           database,

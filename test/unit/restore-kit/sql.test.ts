@@ -44,8 +44,8 @@ describe('SQL of the restore kit', () => {
 
   it('addresses each statement by its byte range, largest segments first', () => {
     const files = toKitFiles(sampleManifest());
-    const statements = Buffer.from(files.get('restore/statements.sql') ?? '');
-    const lines = (files.get('restore/segments.tsv') ?? '')
+    const statements = Buffer.from(files.get('restore/0001/statements.sql') ?? '');
+    const lines = (files.get('restore/0001/segments.tsv') ?? '')
       .trimEnd()
       .split('\n')
       .map((line) => line.split('\t'));

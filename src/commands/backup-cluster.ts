@@ -1,0 +1,64 @@
+import { canReadPasswords, listDatabases, readHeadRoom } from '../catalog/cluster.js';
+import { prelude } from '../catalog/prelude.js';
+import { DbbackupError } from '../core/errors.js';
+import { nameDatabases } from '../manifest/facts.js';
+import type { ManifestArchive } from '../manifest/schema.js';
+import { processHost } from '../native/host.js';
+import type { Session } from '../native/session.js';
+import { toWaves } from '../planner/waves.js';
+import { dumpGlobals } from '../tools/dump-globals.js';
+import { type Tool, toToolConnection } from '../tools/tool.js';
+import { storeGlobals } from './archives.js';
+import { runBackup } from './backup.js';
+import type { RunParts } from './backup-database.js';
+import type { BackupSource } from './backup-run.js';
+import type { BackupReport, ClusterBackupOptions, RunContext } from './options.js';
+import { toSameServer, withSession } from './sessions.js';
+import { toJobs } from './settings.js';
+
+/**
+ * Backs up all databases of a server that allow connections, with its roles and tablespaces, in one backup. Each database is read under one snapshot; the snapshots
+ * are taken as close together as can be, in waves where the server has too few connections for all.
+ *
+ * Errors: as `backup`, and `usage` where no database is left. Cost: one connection for each database of a wave, besides those of the jobs.
+ */
+export const backupCluster = (options: ClusterBackupOptions, context: RunContext = {}): Promise<BackupReport> =>
+  runBackup(options, context, ['pg_dump', 'pg_dumpall'], async (session, choose) => {
+    const pgDumpAll = choose('pg_dumpall');
+    for (const sql of prelude('UTF8')) await session.query(sql);
+    const arePasswordsLeftOut = options.arePasswordsLeftOut === true;
+    if (!arePasswordsLeftOut && !(await canReadPasswords(session)))
+      throw new DbbackupError(
+        'permission_denied',
+        `role ${JSON.stringify(session.info().user)} may not read the hashes of passwords in pg_authid`,
+        {
+          details: { object: 'pg_authid', hint: 'Back up as a superuser, or leave the password hashes out with --no-role-passwords.' },
+        },
+      );
+    const names = await listDatabases(session, options.excludeDatabases ?? []);
+    const sources = names.map((name, index) => toSource(options, context, session, name, index + 1));
+    const waves = toWaves(sources, { connectionCount: await readHeadRoom(session), jobs: toJobs(options.jobs) });
+    const saveGlobals = (run: RunParts): Promise<ManifestArchive> => store(run, session, pgDumpAll, arePasswordsLeftOut);
+    return { kind: 'cluster', title: nameDatabases(names), stem: 'cluster', waves, saveGlobals };
+  });
+
+const toSource = (options: ClusterBackupOptions, { signal }: RunContext, session: Session, name: string, number: number): BackupSource => {
+  const overrides = { ...toSameServer(session), dbname: name };
+  return {
+    number,
+    name,
+    overrides,
+    withSession: (use) => withSession(options.connection, { applicationName: 'dbbackup', signal, overrides }, use),
+  };
+};
+
+const store = async (run: RunParts, session: Session, pgDumpAll: Tool, arePasswordsLeftOut: boolean): Promise<ManifestArchive> => {
+  const { storage, id, signal, record, warn } = run;
+  const connection = toToolConnection(session);
+  const { archive, warnings } = await storeGlobals({ storage, id, pgDumpVersion: pgDumpAll.version, signal }, (outPath) =>
+    dumpGlobals({ pgDumpAll, connection, outPath, arePasswordsLeftOut, host: processHost, signal }),
+  );
+  warn(warnings);
+  record({ type: 'globals.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
+  return archive;
+};

@@ -1,0 +1,295 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterFailure } from '../catalog/after-failure.js';
+import { excludeNames } from '../catalog/cluster.js';
+import { prelude } from '../catalog/prelude.js';
+import { createEmit, type Emit, systemClock } from '../core/context.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import { toSelection } from '../core/selection.js';
+import type { Amount } from '../engine/progress.js';
+import { nameDatabases } from '../manifest/facts.js';
+import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
+import { checkFilesPresent, listArchives, readManifest } from '../manifest/store.js';
+import { measureMemory, processHost } from '../native/host.js';
+import type { Session } from '../native/session.js';
+import { nameInBackup } from '../storage/layout.js';
+import { openLocalStorage } from '../storage/local-storage.js';
+import { openRepository } from '../storage/repository.js';
+import type { LocalStorage } from '../storage/storage.js';
+import { type DatabaseScript, readDatabaseScript } from '../tools/database-properties.js';
+import { findTools, toMajor } from '../tools/find-tools.js';
+import type { RestoreArchiveOptions } from '../tools/restore-archive.js';
+import { runScript } from '../tools/run-script.js';
+import { type Tool, toToolConnection } from '../tools/tool.js';
+import { unpackSchema, withScratch } from './archives.js';
+import type { ClusterRestoreOptions, ClusterRestoreReport, RunContext } from './options.js';
+import { chooseRestore } from './restore-choice.js';
+import { DatabaseRestore, type DatabaseRestored } from './restore-database.js';
+import { planGlobals, restoreGlobals } from './restore-globals.js';
+import { checkArchives, chooseRestoreTools, scopeArchive, toArchiveOptions, toTotals } from './restore-parts.js';
+import { examineTarget } from './restore-scope.js';
+import { toSameServer, withSession } from './sessions.js';
+import { toBytesPerSecond, toJobs } from './settings.js';
+import { createStatement, findUserObject, formatSql } from './target.js';
+
+/**
+ * Restores a backup of a cluster: roles and tablespaces that the target lacks, then each database with its properties and contents, one after the other. Roles and
+ * tablespaces that are there are left as they are. Before anything is changed it is found out whether any database stands in the way.
+ *
+ * Errors: as `restore`; `target_not_empty` naming a database that exists and holds something, unless `isCleaning`; `io_error` naming a tablespace without its directory.
+ */
+export const restoreCluster = async (options: ClusterRestoreOptions, context: RunContext = {}): Promise<ClusterRestoreReport> => {
+  const { signal } = context;
+  const startedMs = systemClock.monotonicMs();
+  const jobs = toJobs(options.jobs);
+  if (options.isCleaning === true && options.isConfirmed !== true)
+    throw new DbbackupError('usage', 'dropping databases of the target needs consent', { details: { hint: 'Set isConfirmed, or --yes.' } });
+  const storage = openLocalStorage(options.outputDir);
+  const { id } = await (await openRepository(storage)).findFinished(options.id);
+  const manifest = await readManifest(storage, id);
+  const { globals } = manifest;
+  if (globals === null)
+    throw new DbbackupError('usage', `backup ${id} is one of a single database`, {
+      details: { object: id, hint: `Use dbbackup restore single ${id} --target-db NAME.` },
+    });
+  const tools = await findTools({ names: ['pg_restore', 'psql'], binDir: options.pgBinDir, host: processHost, signal });
+  return withScratch((scratch) =>
+    withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
+      for (const sql of prelude('UTF8', 'write')) await session.query(sql);
+      const names = manifest.databases.map(({ name }) => name);
+      const chosen = new Set(await excludeNames(session, names, options.excludeDatabases ?? []));
+      const databases = manifest.databases.filter(({ name }) => chosen.has(name));
+      const part = { databases, hasGlobals: true };
+      await checkFilesPresent(storage, manifest, part);
+      await checkArchives(storage, id, listArchives(manifest, part), signal);
+      const { pgRestore, psql } = chooseRestoreTools(tools, databases, toMajor(session.info().serverVersion));
+      if (psql === null)
+        throw new DbbackupError('tools_missing', `psql was not found beside ${pgRestore.path}`, { details: { object: 'psql' } });
+      const run = new ClusterRestore({ id, manifest, databases, options, jobs, storage, session, pgRestore, psql, scratch, context });
+      const restored = await run.run(globals.path);
+      const { rowCount, rawBytes, relationCount } = toTotals(databases);
+      const elapsedMs = Math.round(systemClock.monotonicMs() - startedMs);
+      const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
+      createEmit([context.onEvent])({ type: 'restore.finished', id, rowCount, rawBytes, ...speed });
+      return { id, databases: [...chosen], relationCount, rowCount, rawBytes, ...speed, ...restored };
+    }),
+  );
+};
+
+interface ClusterRestoreParts {
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly databases: readonly ManifestDatabase[];
+  readonly options: ClusterRestoreOptions;
+  readonly jobs: number;
+  readonly storage: LocalStorage;
+  /** Connected to the target, to a database that is there. */
+  readonly session: Session;
+  readonly pgRestore: Tool;
+  readonly psql: Tool;
+  readonly scratch: string;
+  readonly context: RunContext;
+}
+
+type Outcome = Pick<ClusterRestoreReport, 'notices' | 'warnings' | 'checkedRelationCount'>;
+
+/** Every server has them, and they cannot be dropped by a session that is connected to them: their properties are restored, and their contents if they are empty. */
+const fixedDatabases: ReadonlySet<string> = new Set(['postgres', 'template1']);
+
+/** What a server says of a relation or a role does not tell in which database. */
+const nameDatabase = (error: DbbackupError, name: string): DbbackupError =>
+  error.code === 'cancelled' || error.message.includes(name)
+    ? error
+    : new DbbackupError(error.code, `database ${JSON.stringify(name)}: ${error.message}`, { cause: error, details: error.details });
+
+class ClusterRestore {
+  readonly #parts: ClusterRestoreParts;
+  readonly #emit: Emit;
+  readonly #warnings: string[] = [];
+
+  constructor(parts: ClusterRestoreParts) {
+    this.#parts = parts;
+    this.#emit = createEmit([parts.context.onEvent]);
+  }
+
+  async run(globalsPath: string): Promise<Outcome> {
+    const { id, databases, options, session, psql, scratch, storage, context } = this.#parts;
+    const existing = await this.#checkDatabases();
+    const scriptPath = join(scratch, 'globals.sql');
+    await unpackSchema(await storage.localPath(nameInBackup(id, globalsPath)), scriptPath);
+    const plan = await planGlobals(session, scriptPath, options.areTablespacesLeftOut === true);
+    this.#emit({ type: 'restore.started', id, database: nameDatabases(databases.map(({ name }) => name)) });
+    for (const message of plan.notices) this.#emit({ type: 'notice', message });
+    await this.#phase({}, 'roles and tablespaces', async () =>
+      this.#warn(await restoreGlobals({ session, psql, scratch, signal: context.signal }, plan)),
+    );
+    let checkedRelationCount = 0;
+    const done: ManifestDatabase[] = [];
+    for (const database of databases) {
+      const restored = await this.#restoreDatabase(database, existing.has(database.name), toTotals(done));
+      this.#warnings.push(...restored.warnings);
+      checkedRelationCount += restored.checkedRelationCount ?? 0;
+      done.push(database);
+    }
+    const outcome = { notices: plan.notices, warnings: this.#warnings };
+    return options.isChecking === true ? { ...outcome, checkedRelationCount } : outcome;
+  }
+
+  /** Names of databases that are there. Errors: `target_not_empty` for one that stands in the way. */
+  async #checkDatabases(): Promise<ReadonlySet<string>> {
+    const { databases, options, session } = this.#parts;
+    const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database');
+    const existing = new Set(rows.map(([name]) => name ?? ''));
+    for (const { name } of databases) {
+      const isFixed = this.#isFixed(name);
+      if (!existing.has(name) || (options.isCleaning === true && !isFixed)) continue;
+      const found = await this.#withDatabase(name, findUserObject);
+      if (found === null) continue;
+      throw new DbbackupError('target_not_empty', `database ${JSON.stringify(name)} exists and is not empty: it holds ${found}`, {
+        details: {
+          object: name,
+          hint: isFixed
+            ? 'Empty it, or leave it out with --exclude-database.'
+            : 'Leave it out with --exclude-database, or drop it and create it anew with --clean --yes.',
+        },
+      });
+    }
+    return existing;
+  }
+
+  #isFixed(name: string): boolean {
+    return fixedDatabases.has(name) || name === this.#parts.session.info().database;
+  }
+
+  async #restoreDatabase(database: ManifestDatabase, exists: boolean, before: Amount): Promise<DatabaseRestored> {
+    const { id, storage, pgRestore, scratch, databases, context } = this.#parts;
+    const stem = join(scratch, `database-${database.number}`);
+    const archivePath = `${stem}.dump`;
+    await unpackSchema(await storage.localPath(nameInBackup(id, database.schema.path)), archivePath);
+    try {
+      const script = await readDatabaseScript({
+        pgRestore,
+        archivePath,
+        scratchPath: stem,
+        object: `database ${JSON.stringify(database.name)}`,
+        host: processHost,
+        signal: context.signal,
+      });
+      await this.#phase({ database: database.name }, 'database', () => this.#prepareDatabase(database, exists, script));
+      return await this.#withDatabase(database.name, (session) =>
+        this.#restoreContents(database, session, archivePath, before, toTotals(databases).rawBytes),
+      );
+    } catch (error) {
+      throw nameDatabase(toDbbackupError(error), database.name);
+    } finally {
+      await rm(archivePath, { force: true });
+    }
+  }
+
+  /** Creates the database unless it is to be filled as it is, and gives it its properties. */
+  async #prepareDatabase(database: ManifestDatabase, exists: boolean, { settings, creation, properties }: DatabaseScript): Promise<void> {
+    const { options, session, psql, scratch, context } = this.#parts;
+    const isKept = exists && (options.isCleaning !== true || this.#isFixed(database.name));
+    const object = `database ${JSON.stringify(database.name)}`;
+    const run = async (statements: readonly string[]): Promise<void> => {
+      this.#warn(
+        await runScript({
+          psql,
+          connection: toToolConnection(session),
+          object,
+          script: [...settings, ...statements, ''].join('\n'),
+          scriptPath: join(scratch, 'database.sql'),
+          isTransaction: false,
+          host: processHost,
+          signal: context.signal,
+        }),
+      );
+    };
+    // pg_restore has no option to leave the tablespace out of this statement.
+    const hasTablespace = options.areTablespacesLeftOut === true && creation.some((sql) => / TABLESPACE = /.test(sql));
+    const create = async (): Promise<void> => {
+      if (hasTablespace) await session.query(await createStatement(session, database.name, database));
+      else await run(creation);
+    };
+    if (!isKept) await (exists ? this.#replace(database.name, create) : create());
+    await run(properties);
+  }
+
+  /** The old database goes only once the new one stands. */
+  async #replace(name: string, create: () => Promise<void>): Promise<void> {
+    const { session } = this.#parts;
+    const oldName = `dbbackup_old_${randomBytes(6).toString('hex')}`;
+    await session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [name, oldName]));
+    try {
+      await create();
+    } catch (error) {
+      throw await afterFailure(error, async () =>
+        session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [oldName, name])),
+      );
+    }
+    // A template cannot be dropped.
+    await session.query(await formatSql(session, 'ALTER DATABASE %I IS_TEMPLATE false', [oldName]));
+    await session.query(await formatSql(session, 'DROP DATABASE %I', [oldName]));
+  }
+
+  async #restoreContents(
+    database: ManifestDatabase,
+    session: Session,
+    archivePath: string,
+    before: Amount,
+    totalRawBytes: number,
+  ): Promise<DatabaseRestored> {
+    const { id, manifest, options, jobs, storage, pgRestore, psql, scratch, context } = this.#parts;
+    const archive: RestoreArchiveOptions = {
+      ...toArchiveOptions(session, { pgRestore, psql }, archivePath, context.signal),
+      areTablespacesDropped: options.areTablespacesLeftOut === true,
+    };
+    for (const sql of prelude('UTF8', 'write')) await session.query(sql);
+    const choice = chooseRestore(database, toSelection({}));
+    const present = await examineTarget(session, database, choice);
+    const scope = await scopeArchive(manifest, database, archive, choice, present);
+    return new DatabaseRestore({
+      id,
+      manifest,
+      database: scope.database,
+      whole: database,
+      scope,
+      selection: choice.selection,
+      schemaMap: {},
+      options,
+      connection: options.connection,
+      overrides: { dbname: database.name },
+      isNamed: true,
+      before,
+      totalRawBytes,
+      signal: context.signal,
+      emit: this.#emit,
+      jobs,
+      storage,
+      session,
+      archive,
+      scratch,
+    }).run();
+  }
+
+  #withDatabase<T>(name: string, use: (session: Session) => Promise<T>): Promise<T> {
+    const { id, options, session, context } = this.#parts;
+    const overrides = { ...toSameServer(session), dbname: name };
+    return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal: context.signal, overrides }, use);
+  }
+
+  async #phase(tag: { readonly database?: string }, phase: string, run: () => Promise<void>): Promise<void> {
+    const startedMs = systemClock.monotonicMs();
+    this.#emit({ type: 'phase.started', ...tag, phase });
+    await run();
+    this.#emit({ type: 'phase.finished', ...tag, phase, elapsedMs: Math.round(systemClock.monotonicMs() - startedMs) });
+  }
+
+  #warn(messages: readonly string[]): void {
+    for (const message of messages) {
+      this.#warnings.push(message);
+      this.#emit({ type: 'warning', message });
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { readIdentifier, readLiteral, scriptPatterns, splitScript } from './sql-script.js';
+
+/** What `pg_dumpall --globals-only` writes, sorted. Statements are pg_dumpall's own, as bytes (`latin1`); names and paths are read as UTF-8. */
+export interface Globals {
+  /** What comes first: client encoding and the like. */
+  readonly settings: readonly string[];
+  readonly roles: readonly RoleStatement[];
+  readonly tablespaces: readonly TablespaceStatement[];
+  /** Of the roles that the script creates, in its order. */
+  readonly roleNames: readonly string[];
+  readonly tablespaceLocations: readonly { readonly name: string; readonly path: string }[];
+}
+
+/** A statement about roles: their creation, attributes, comments, settings, memberships. */
+interface RoleStatement {
+  readonly sql: string;
+  /** Roles that the statement creates or changes: both of a membership. Empty where it grants on something else. */
+  readonly roles: readonly string[];
+}
+
+interface TablespaceStatement {
+  readonly sql: string;
+  readonly tablespace: string;
+}
+
+const { identifier, literal } = scriptPatterns;
+const pattern = (text: string): RegExp => new RegExp(`^${text.replaceAll('ID', `(${identifier})`)}`);
+
+const settingForm = /^SET \w+ = /;
+const roleForms = [
+  pattern('(?:CREATE|ALTER) ROLE ID'),
+  pattern('COMMENT ON ROLE ID'),
+  pattern(`SECURITY LABEL FOR (?:${identifier}) ON ROLE ID`),
+];
+const membershipForm = pattern('GRANT ID TO ID');
+const createTablespaceForm = new RegExp(`^CREATE TABLESPACE (${identifier}) OWNER (?:${identifier}) LOCATION (${literal})`);
+const tablespaceForms = [
+  pattern('(?:CREATE|ALTER) TABLESPACE ID'),
+  pattern('COMMENT ON TABLESPACE ID'),
+  pattern(`SECURITY LABEL FOR (?:${identifier}) ON TABLESPACE ID`),
+  pattern('(?:GRANT|REVOKE) [A-Z ]+ ON TABLESPACE ID'),
+];
+
+/** Reads the script of `pg_dumpall --globals-only`. Errors: `tool_failed` for what cannot be pg_dumpall's. */
+export const parseGlobals = (script: Buffer): Globals => {
+  const settings: string[] = [];
+  const roles: RoleStatement[] = [];
+  const tablespaces: TablespaceStatement[] = [];
+  const roleNames: string[] = [];
+  const tablespaceLocations: { name: string; path: string }[] = [];
+  // \restrict and \unrestrict are for a script that psql reads as a whole; no other command is among the statements that are taken over.
+  for (const { text: sql } of splitScript(script.toString('latin1')).filter(({ isCommand }) => !isCommand)) {
+    if (settingForm.test(sql)) {
+      settings.push(sql);
+      continue;
+    }
+    const tablespace = firstMatch(tablespaceForms, sql);
+    if (tablespace === null) {
+      const role = firstMatch(roleForms, sql);
+      const membership = membershipForm.exec(sql);
+      if (role !== null && sql.startsWith('CREATE ')) roleNames.push(role);
+      roles.push({ sql, roles: role !== null ? [role] : (membership?.slice(1).map(toName) ?? []) });
+      continue;
+    }
+    tablespaces.push({ sql, tablespace });
+    const location = createTablespaceForm.exec(sql)?.[2];
+    if (location !== undefined) tablespaceLocations.push({ name: tablespace, path: toUtf8(readLiteral(location)) });
+  }
+  return { settings, roles, tablespaces, roleNames, tablespaceLocations };
+};
+
+/** Scripts that create what is not there yet. */
+export interface GlobalsScripts {
+  /** To be run in one transaction. */
+  readonly roles: string;
+  /** Null where there is nothing to do; not to be run in a transaction. */
+  readonly tablespaces: string | null;
+}
+
+/** What to run on a target that has these roles and tablespaces: they are left as they are, but for memberships in roles that are new. */
+export const toGlobalsScripts = (
+  globals: Globals,
+  existing: { readonly roles: ReadonlySet<string>; readonly tablespaces: ReadonlySet<string> },
+): GlobalsScripts => {
+  const join = (statements: readonly string[]): string => [...globals.settings, ...statements, ''].join('\n');
+  const roles = globals.roles.filter(
+    (statement) => statement.roles.length === 0 || statement.roles.some((role) => !existing.roles.has(role)),
+  );
+  const tablespaces = globals.tablespaces.filter(({ tablespace }) => !existing.tablespaces.has(tablespace));
+  return {
+    roles: join(roles.map(({ sql }) => sql)),
+    tablespaces: tablespaces.length === 0 ? null : join(tablespaces.map(({ sql }) => sql)),
+  };
+};
+
+const firstMatch = (forms: readonly RegExp[], sql: string): string | null => {
+  for (const form of forms) {
+    const name = form.exec(sql)?.[1];
+    if (name !== undefined) return toName(name);
+  }
+  return null;
+};
+
+const toName = (text: string): string => toUtf8(readIdentifier(text));
+
+const toUtf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { sortDatabaseScript } from '#src/tools/database-properties.js';
+import { parseGlobals, toGlobalsScripts } from '#src/tools/globals-script.js';
+import { readIdentifier, readLiteral, splitScript } from '#src/tools/sql-script.js';
+
+const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+/** As libpq's appendStringLiteral: with a backslash it becomes E'…'. */
+const quoteLiteral = (text: string): string =>
+  text.includes('\\') ? ` E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'` : `'${text.replaceAll("'", "''")}'`;
+
+const hostile = fc.oneof(
+  fc.string({ minLength: 1, maxLength: 20 }).filter((text) => !text.includes('\0')),
+  fc.constantFrom('a;b', '";--', "it's", 'x\nCREATE ROLE y;', '\\', '\\!', '--', 'ü"; DROP', "\\'; SELECT", '/*'),
+);
+const bytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+describe('splitScript', () => {
+  it('finds statements, commands and nothing in comments', () => {
+    const script = '-- a; b\n\\restrict x\n\nSET a = 1;\nCOMMENT ON ROLE "x;y" IS \'z;\n\\! ls\n--\';\n-- end';
+    assert.deepEqual(
+      splitScript(script).map(({ text }) => text),
+      ['\\restrict x', 'SET a = 1;', 'COMMENT ON ROLE "x;y" IS \'z;\n\\! ls\n--\';'],
+    );
+  });
+
+  it('gives each statement as it was, whatever names and texts hold', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(hostile, hostile)), (pairs) => {
+        const statements = pairs.map(([name, text]) => bytes(`COMMENT ON ROLE ${quoteIdentifier(name)} IS ${quoteLiteral(text)};`));
+        assert.deepEqual(
+          splitScript(statements.join('\n')).map(({ text }) => text),
+          statements,
+        );
+      }),
+    );
+  });
+
+  it('refuses what psql would run as a command, and what has no end', () => {
+    assert.throws(() => splitScript('SELECT 1 \\! ls\n;'), { code: 'tool_failed' });
+    assert.throws(() => splitScript("COMMENT ON ROLE x IS 'y"), { code: 'tool_failed' });
+  });
+
+  it('reads identifiers and literals back', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        assert.equal(readIdentifier(quoteIdentifier(text)), text);
+        assert.equal(readLiteral(quoteLiteral(text).trim()), text);
+      }),
+    );
+    assert.equal(readIdentifier('plain_1'), 'plain_1');
+  });
+});
+
+const script = `--
+-- PostgreSQL database cluster dump
+\\restrict abc
+SET default_transaction_read_only = off;
+SET client_encoding = 'UTF8';
+CREATE ROLE app;
+ALTER ROLE app WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:x==$y=:z=';
+COMMENT ON ROLE app IS E'it''s \\\\ "; CREATE ROLE never;
+';
+CREATE ROLE "Röle; x";
+ALTER ROLE "Röle; x" WITH NOLOGIN;
+CREATE ROLE postgres;
+ALTER ROLE postgres WITH SUPERUSER;
+ALTER ROLE app SET work_mem TO '8MB';
+GRANT "Röle; x" TO app WITH ADMIN OPTION GRANTED BY postgres;
+GRANT app TO postgres GRANTED BY postgres;
+GRANT SET ON PARAMETER log_min_duration_statement TO app;
+CREATE TABLESPACE fast OWNER app LOCATION '/srv/it''s fast';
+ALTER TABLESPACE fast SET (random_page_cost=1.5);
+REVOKE ALL ON TABLESPACE fast FROM PUBLIC;
+COMMENT ON TABLESPACE "slow disk" IS 'x';
+CREATE TABLESPACE "slow disk" OWNER app LOCATION E'/srv/\\\\slow';
+\\unrestrict abc
+`;
+
+describe('parseGlobals', () => {
+  const globals = parseGlobals(Buffer.from(script));
+
+  it('sorts roles and tablespaces', () => {
+    assert.deepEqual(globals.roleNames, ['app', 'Röle; x', 'postgres']);
+    assert.deepEqual(globals.tablespaceLocations, [
+      { name: 'fast', path: "/srv/it's fast" },
+      { name: 'slow disk', path: '/srv/\\slow' },
+    ]);
+    assert.equal(globals.settings.length, 2);
+    assert.equal(globals.roles.length, 11);
+    assert.deepEqual(
+      globals.tablespaces.map(({ tablespace }) => tablespace),
+      ['fast', 'fast', 'fast', 'slow disk', 'slow disk'],
+    );
+  });
+
+  it('keeps every statement for a target that has nothing', () => {
+    const { roles, tablespaces } = toGlobalsScripts(globals, { roles: new Set(), tablespaces: new Set() });
+    const all = splitScript(bytes(script)).filter(({ isCommand }) => !isCommand);
+    const kept = new Set([...splitScript(roles), ...splitScript(tablespaces ?? '')].map(({ text }) => text));
+    assert.deepEqual(
+      all.filter(({ text }) => !kept.has(text)),
+      [],
+    );
+  });
+
+  it('leaves roles and tablespaces that exist as they are, and grants what is new', () => {
+    const { roles, tablespaces } = toGlobalsScripts(globals, {
+      roles: new Set(['app', 'postgres']),
+      tablespaces: new Set(['fast', 'slow disk']),
+    });
+    assert.equal(tablespaces, null);
+    assert.deepEqual(
+      splitScript(roles).map(({ text }) => Buffer.from(text, 'latin1').toString('utf8')),
+      [
+        'SET default_transaction_read_only = off;',
+        "SET client_encoding = 'UTF8';",
+        'CREATE ROLE "Röle; x";',
+        'ALTER ROLE "Röle; x" WITH NOLOGIN;',
+        'GRANT "Röle; x" TO app WITH ADMIN OPTION GRANTED BY postgres;',
+        'GRANT SET ON PARAMETER log_min_duration_statement TO app;',
+      ],
+    );
+  });
+});
+
+describe('sortDatabaseScript', () => {
+  const toScript = (comment: Buffer): Buffer =>
+    Buffer.concat([
+      Buffer.from(
+        "\\restrict a\nSET statement_timeout = 0;\nSET client_encoding = 'LATIN1';\nSELECT pg_catalog.set_config('search_path', '', false);\nCREATE DATABASE x WITH TEMPLATE = template0;\nALTER DATABASE x OWNER TO y;\n\\connect x\nSET transaction_timeout = 0;\nCOMMENT ON DATABASE x IS '",
+      ),
+      comment,
+      Buffer.from("';\nALTER DATABASE x SET work_mem TO '1MB';\n"),
+    ]);
+
+  it('parts creation from properties, and leaves settings and commands out', () => {
+    const { creation, properties, settings } = sortDatabaseScript(toScript(Buffer.from([0xe9])));
+    assert.deepEqual(creation, ['CREATE DATABASE x WITH TEMPLATE = template0;']);
+    assert.deepEqual(properties, [
+      'ALTER DATABASE x OWNER TO y;',
+      "COMMENT ON DATABASE x IS '\xe9';",
+      "ALTER DATABASE x SET work_mem TO '1MB';",
+    ]);
+    assert.equal(settings[0], "SET client_encoding = 'LATIN1';");
+  });
+
+  it('takes what is UTF-8 for UTF-8: it came out of the shared catalogs unconverted', () => {
+    assert.equal(sortDatabaseScript(toScript(Buffer.from('é'))).settings[0], "SET client_encoding = 'UTF8';");
+  });
+});
