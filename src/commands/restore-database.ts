@@ -10,6 +10,7 @@ import type { Manifest, ManifestDatabase, ManifestRelation } from '../manifest/s
 import type { CopyInTask, Engine, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
+import { Spread } from '../planner/spread.js';
 import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
@@ -158,17 +159,20 @@ export class DatabaseRestore {
       return segment === undefined ? '' : `${this.#prefix}${nameSegment(database, segment)}`;
     };
     const builder = new IndexBuilder(plan, (relation) => this.#buildIndexes(relation, groups));
+    const spread = new Spread(plan.tasks, relationOf);
     await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal }, (engine: Engine) =>
       withProgress({ engine, emit, estimatedRawBytes: totalRawBytes, before, nameOf }, () =>
-        runTasks(engine, toTasks(plan.tasks, toTask), jobs, {
+        runTasks(engine, toTasks(spread, toTask), jobs, {
           onStarted: ({ spec, origin }) => {
             emit({ type: 'chunk.started', ...this.#tag, taskId: origin.taskId, name: nameTask(spec) });
           },
           onFinished: async ({ spec, origin }, { taskId, rawBytes, storedBytes, rowCount, elapsedMs }) => {
+            spread.release(origin);
             emit({ type: 'chunk.finished', ...this.#tag, taskId, name: nameTask(spec), rawBytes, storedBytes, rowCount, elapsedMs });
             await builder.finishTask(origin.taskId);
           },
           onFailed: ({ spec, origin }, error) => {
+            spread.release(origin);
             emit({
               type: 'chunk.failed',
               ...this.#tag,
@@ -342,6 +346,9 @@ class IndexBuilder {
     }
   }
 }
+
+/** The relation that a task fills alone; null where it fills several small ones. */
+const relationOf = ({ segments }: RestoreTask): number | null => (segments.length === 1 ? (segments[0]?.relation ?? null) : null);
 
 const nameSegment = (database: ManifestDatabase, { relation: index, segment }: SegmentRef): string => {
   const relation = database.relations[index];

@@ -4,8 +4,7 @@ export interface SpreadableTask {
 }
 
 /**
- * Gives out tasks so that what runs at one time is spread over relations: several sessions that fill one table wait for one another whenever it grows, and a table's
- * indexes can be built while others still load. A relation has as many tasks running as its share of what is left deserves (the highest averages of D'Hondt), so one
+ * Gives out tasks so that what runs at one time is spread over relations: several sessions that fill one table wait for one another whenever it grows. A relation has as many tasks running as its share of what is left deserves (the highest averages of D'Hondt), so one
  * that is most of the database still gets most of the workers.
  *
  * `groupOf` names the relation of a task, null for one that shares with nobody. Within a relation tasks keep their order. Iterated once; `release` tells that a task
@@ -45,6 +44,7 @@ export class Spread<Task extends SpreadableTask> implements Iterable<Task> {
   release(task: Task): void {
     const group = this.#groupOfTask.get(task);
     if (group !== undefined) group.runningCount -= 1;
+    this.#groupOfTask.delete(task);
   }
 
   /** Of equals the first one, as the tasks were given. */
