@@ -6,6 +6,7 @@ import {
   databaseQuery,
   foreignKeysQuery,
   otherRelationsQuery,
+  partedTablesQuery,
   relationsQuery,
   schemasQuery,
   searchPathQuery,
@@ -48,6 +49,7 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
   const { materializedViews, warnings } = orderRefresh(views, dependencies);
   const sequences = await readSequences(session, scope);
   const largeObjects = scope.hasLargeObjects ? await readLargeObjectFacts(session, server.blockSizeBytes) : null;
+  const parted = scope.isNamingTables && oids !== null ? (await session.query(partedTablesQuery(oids))).rows : [];
   return {
     server,
     database,
@@ -65,9 +67,12 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
     sequences,
     materializedViews: scope.isRefreshing ? materializedViews.filter(({ oid }) => !rowless.has(oid)) : [],
     largeObjects,
-    warnings,
+    warnings: [...warnings, ...parted.map((row) => withoutPartitions({ schema: toText(row, 0), name: toText(row, 1) }))],
   };
 };
+
+const withoutPartitions = (table: { readonly schema: string; readonly name: string }): string =>
+  `not all partitions of ${displayName(table)} are saved with it: name them as well, for example by a pattern that ends in *`;
 
 const readSearchPath = async (session: QuerySession): Promise<readonly string[]> => {
   await session.query('RESET search_path');

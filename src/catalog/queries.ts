@@ -133,6 +133,11 @@ export const schemasQuery = `SELECT n.oid, n.nspname FROM pg_catalog.pg_namespac
 export const otherRelationsQuery = (oids: string | null): string =>
   `${savedRelations("'v', 'm', 'f'", oids)} SELECT s.oid, s.nspname, s.relname, s.quoted_name, s.relkind FROM saved s ${byName}`;
 
+/** Partitioned tables within `oids` that have partitions outside: schema and name. */
+export const partedTablesQuery = (oids: string): string => `SELECT DISTINCT n.nspname, c.relname FROM pg_catalog.pg_inherits i
+  JOIN pg_catalog.pg_class c ON c.oid = i.inhparent AND c.relkind = 'p' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = ANY ('${oids}'::pg_catalog.oid[]) AND i.inhrelid <> ALL ('${oids}'::pg_catalog.oid[]) ORDER BY 1, 2`;
+
 /** Foreign keys of saved relations: OIDs of the constraint, its relation and the one it refers to, and that one's schema and name. */
 export const foreignKeysQuery = (oids: string | null): string => `${savedRelations("'r', 'p'", oids)}
 SELECT k.oid, k.conrelid, k.confrelid, n.nspname, c.relname FROM pg_catalog.pg_constraint k JOIN saved s ON s.oid = k.conrelid

@@ -11,6 +11,8 @@ export interface Scope {
   readonly rowless: ReadonlyMap<number, string>;
   /** Whether large objects are saved. */
   readonly hasLargeObjects: boolean;
+  /** Whether tables were named: partitions of one do not come with it, which is worth a warning. */
+  readonly isNamingTables: boolean;
   /** Whether materialised views are to be refreshed by a restore. */
   readonly isRefreshing: boolean;
 }
@@ -24,7 +26,7 @@ export interface ScopeOptions {
 }
 
 /** Everything: no query is needed. */
-export const wholeScope: Scope = { oids: null, rowless: new Map(), hasLargeObjects: true, isRefreshing: true };
+export const wholeScope: Scope = { oids: null, rowless: new Map(), hasLargeObjects: true, isNamingTables: false, isRefreshing: true };
 
 /**
  * Matches the patterns on the server, inside the caller's transaction if there is one, and follows pg_dump in what they mean (`selectDumpableTable`, `getOwnedSeqs`, `processExtensionTables`;
@@ -67,6 +69,7 @@ export const readScope = async (
     oids: isChoosing ? await readOids(session, narrowed, tables.length > 0, chosen) : null,
     rowless,
     hasLargeObjects: withLargeObjects && sections.includes('data'),
+    isNamingTables: tables.length > 0,
     isRefreshing: selection.isRefreshing,
   };
 };

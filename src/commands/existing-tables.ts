@@ -1,3 +1,4 @@
+import { afterFailure } from '../catalog/after-failure.js';
 import { displayName } from '../catalog/names.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
@@ -87,13 +88,14 @@ FROM pg_catalog.pg_roles WHERE rolname = current_user`;
 
 /**
  * Runs `load` with no trigger of the tables at work: under session_replication_role where that may be set (`isReplicating`), by disabling the others, which must be allowed by
- * `areTriggersDisabled`. Each trigger is put back into the state it had, also when `load` fails. Errors: `triggers_in_the_way` naming them.
+ * `areTriggersDisabled`. Each trigger is put back into the state it had, also when `load` fails or was cancelled: that is done by a session of `withOwnSession`. Errors: `triggers_in_the_way` naming them.
  */
 export const withoutTriggers = async (
   session: Session,
   tables: readonly ExistingTable[],
   { isReplicating, areTriggersDisabled }: { readonly isReplicating: boolean; readonly areTriggersDisabled: boolean },
   load: () => Promise<void>,
+  withOwnSession: (use: (session: Session) => Promise<void>) => Promise<void>,
 ): Promise<void> => {
   const { rows } = await session.query(triggersQuery(isReplicating), [toOids(tables)]);
   const triggers = rows.map(([title, disableSql, enableSql]) => ({
@@ -111,15 +113,21 @@ export const withoutTriggers = async (
     });
   }
   const disabled: string[] = [];
+  const putBack = (): Promise<void> =>
+    withOwnSession(async (own) => {
+      for (const sql of disabled) await own.query(sql);
+    });
   try {
     for (const { disableSql, enableSql } of triggers) {
-      await session.query(disableSql);
+      // First: a statement that was cancelled may have been carried out.
       disabled.push(enableSql);
+      await session.query(disableSql);
     }
     await load();
-  } finally {
-    for (const sql of disabled) await session.query(sql);
+  } catch (error) {
+    throw await afterFailure(error, putBack);
   }
+  await putBack();
 };
 
 const mostNamed = 5;

@@ -133,13 +133,26 @@ export class DatabaseRestore {
 
   /** Loads the rows; into tables that were there before with their triggers off, and their foreign keys proved afterwards. */
   async #loadAll(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
-    const { session, database, selection, options } = this.#parts;
+    const { id, session, database, selection, options, connection } = this.#parts;
     const isReplicating = await canReplicate(session);
     const load = (): Promise<void> => this.#phase('data', () => this.#load(plan, groups, isReplicating));
     if (selection.sections.includes('pre-data')) return load();
     const toTarget = (relation: ManifestRelation): ManifestRelation => this.#rootOf(relation) ?? relation;
     const tables = await findExistingTables(session, database, options.isAppending === true, toTarget);
-    await withoutTriggers(session, tables, { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true }, load);
+    // Not to be cancelled: it is what undoes.
+    const settings = { applicationName: `dbbackup ${id}`, overrides: toSameServer(session) };
+    const withOwnSession = (use: (own: Session) => Promise<void>): Promise<void> =>
+      withSession(connection, settings, async (own) => {
+        for (const sql of prelude('UTF8', 'write')) await own.query(sql);
+        await use(own);
+      });
+    await withoutTriggers(
+      session,
+      tables,
+      { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true },
+      load,
+      withOwnSession,
+    );
     await this.#phase('foreign keys', async () => void (await checkForeignKeys(session, tables)));
   }
 

@@ -123,8 +123,23 @@ export const scopeRestore = async (
     database: reduceDatabase(database, choice, selected.relationOids, known),
     entries: selected.entries,
     isWhole: false,
-    warnings: selection.sections.length === 1 && selection.sections[0] === 'data' ? [] : selected.warnings,
+    warnings: [
+      ...findParted(database, choice),
+      ...(selection.sections.length === 1 && selection.sections[0] === 'data' ? [] : selected.warnings),
+    ],
   };
+};
+
+/** Partitioned tables that were named without all of their partitions, as warnings. */
+const findParted = ({ relations }: ManifestDatabase, { selection, relationOids }: RestoreChoice): readonly string[] => {
+  if (selection.tables.length === 0) return [];
+  const parted = new Set(relations.filter(({ oid }) => !relationOids.has(oid)).map(({ partitionRootOid }) => partitionRootOid));
+  return relations
+    .filter(({ oid, kind }) => kind === 'p' && relationOids.has(oid) && parted.has(oid))
+    .map(
+      (relation) =>
+        `not all partitions of ${displayName(relation)} are restored with it: name them as well, for example by a pattern that ends in *`,
+    );
 };
 
 const refusePresent = (database: ManifestDatabase, restored: ReadonlySet<number>, present: Present): void => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { restore } from 'dbbackup';
 import { expectFailure, expectSuccess } from '../faults/support/failure.js';
 import { type Scene, withScene } from '../faults/support/scene.js';
 import { uniqueDatabaseName, withDatabase } from '../support/database.js';
+import { isErrorWith } from '../support/errors.js';
 
 const definitions = `
 CREATE TABLE customers (id serial PRIMARY KEY, name text);
@@ -43,7 +45,7 @@ describe('rows are loaded into tables that exist', () => {
     withScene(definitions + rows, async (scene) => {
       const id = await scene.backUp();
       await withDatabase(scene.cluster, async (target) => {
-        // Its columns are in another order, and one has a default of its own.
+        // A rule on INSERT concerns no COPY. Columns are in another order, and one has a default of its own.
         await ask(
           scene,
           target,
@@ -52,6 +54,7 @@ describe('rows are loaded into tables that exist', () => {
             "part int, extra text DEFAULT 'd', other text, customer int CONSTRAINT orders_customer REFERENCES customers",
           ),
         );
+        await ask(scene, target, 'CREATE RULE swallowed AS ON INSERT TO orders DO INSTEAD NOTHING');
         const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only'];
         expectSuccess(await scene.run([...to, '--check']));
         assert.equal(await ask(scene, target, 'SELECT count(*), min(extra) FROM orders'), '50|d');
@@ -161,6 +164,35 @@ describe('rows are loaded into tables that exist', () => {
           await ask(scene, target, "SELECT (SELECT count(*) FROM log), tgenabled FROM pg_trigger WHERE tgname = 'noted'"),
           '0|A',
         );
+      });
+    }));
+
+  test('triggers come back also when the run is cancelled', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(scene, target, `${definitions} ALTER TABLE orders ENABLE ALWAYS TRIGGER noted;`);
+        const controller = new AbortController();
+        let state = '';
+        const running = restore(
+          {
+            id,
+            outputDir: scene.repository,
+            connection: { database: scene.cluster.uri(target) },
+            selection: { isDataOnly: true },
+            areTriggersDisabled: true,
+          },
+          {
+            signal: controller.signal,
+            onEvent: (event) => {
+              if (event.type === 'phase.started' && event.phase === 'data') controller.abort();
+              if (event.type === 'phase.started') state = event.phase;
+            },
+          },
+        );
+        await assert.rejects(running, isErrorWith('cancelled', /./));
+        assert.equal(state, 'data', 'triggers were disabled by then');
+        assert.equal(await ask(scene, target, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'noted'"), 'A');
       });
     }));
 });

@@ -194,4 +194,45 @@ describe('a part of a backup is restored', () => {
         assert.equal(await count(scene, target, 'plain'), '5');
       });
     }));
+
+  test('a partitioned table without its partitions is worth a warning, in a backup and in a restore', () =>
+    withScene(
+      `CREATE TABLE tree (id int) PARTITION BY RANGE (id); CREATE TABLE tree_low PARTITION OF tree FOR VALUES FROM (0) TO (10);
+       CREATE TABLE tree_high PARTITION OF tree FOR VALUES FROM (10) TO (20); INSERT INTO tree SELECT generate_series(0, 19);`,
+      async (scene) => {
+        const args = ['backup', 'single', scene.cluster.uri(scene.database)];
+        const partial = await scene.run([...args, '-t', 'tree', '-t', 'tree_low']);
+        assert.equal(partial.status, 3, partial.stderr);
+        assert.match(partial.stderr, /not all partitions of public\.tree are saved/);
+        const id = expectSuccess(await scene.run([...args, '-t', 'tree*'])).trim();
+        await withDatabase(scene.cluster, async (target) => {
+          const outcome = await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '-t', 'tree', '-t', '*low']);
+          assert.equal(outcome.status, 3, outcome.stderr);
+          assert.match(outcome.stderr, /not all partitions of public\.tree are restored/);
+          assert.equal(await count(scene, target, 'tree'), '10');
+        });
+      },
+    ));
+
+  test('a backup of some sections gives those, and says what it lacks', () =>
+    withScene(sql, async (scene) => {
+      const id = await scene.backUp(['--schema-only']);
+      const before = await scene.backUp(['--section', 'post-data']);
+      await withDatabase(scene.cluster, async (target) => {
+        const to = ['--target-db', scene.cluster.uri(target)];
+        expectFailure(await scene.run(['restore', 'single', before, ...to]), {
+          status: 1,
+          code: 'definitions_missing',
+          message: /post-data/,
+        });
+        expectFailure(await scene.run(['restore', 'single', id, ...to, '--data-only']), {
+          status: 1,
+          code: 'definitions_missing',
+          message: /no rows/,
+        });
+        expectSuccess(await scene.run(['restore', 'single', id, ...to]));
+        assert.equal(await scene.cluster.psql(target, inventory), await scene.cluster.psql(scene.database, inventory));
+        assert.equal(await count(scene, target, 'sales.orders'), '0');
+      });
+    }));
 });
