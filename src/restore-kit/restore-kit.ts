@@ -65,7 +65,7 @@ const toDatabaseFiles = (manifest: Manifest, database: ManifestDatabase): readon
     [`${folder}/config`, toDatabaseConfig(manifest, database, segments.length)],
     [`${folder}/name`, `dbname='${database.name.replace(/[\\']/g, '\\$&')}'\n`],
     [`${folder}/exists.sql`, `SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE datname = ${ascii.literal(database.name)};\n`],
-    [`${folder}/session.sql`, toSessionSql(database.encoding)],
+    [`${folder}/session.sql`, toSessionSql(database.encoding, hasDefinitions(manifest))],
     [`${folder}/statements.sql`, statements],
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
@@ -82,6 +82,8 @@ const ascii = new Quoting('UTF8');
 
 /** For people: the name is written as SQL, in ASCII. */
 const toDatabaseLine = ({ number, name }: ManifestDatabase): string => `${number}\t${ascii.identifier(name)}\n`;
+
+const hasDefinitions = ({ options }: Manifest): boolean => (options.selection?.sections ?? sectionNames).includes('pre-data');
 
 interface Range {
   readonly offset: number;
@@ -150,7 +152,7 @@ const toDatabaseConfig = (manifest: Manifest, database: ManifestDatabase, segmen
     `LARGE_OBJECT_SEGMENTS=${countSegments(database.largeObjects)}`,
     `OWNERS=${manifest.options.isOwnerDropped ? 'no' : 'yes'}`,
     `PRIVILEGES=${manifest.options.arePrivilegesDropped ? 'no' : 'yes'}`,
-    `DEFINITIONS=${(manifest.options.selection?.sections ?? sectionNames).includes('pre-data') ? 'yes' : 'no'}`,
+    `DEFINITIONS=${hasDefinitions(manifest) ? 'yes' : 'no'}`,
     `OUTWARD_KEYS=${toOutwardKeys(database)
       .map(({ oid }) => oid)
       .join(' ')}`,

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { restore } from 'dbbackup';
 import { expectFailure, expectSuccess } from '../faults/support/failure.js';
 import { type Scene, withScene } from '../faults/support/scene.js';
+import { runChild } from '../support/child.js';
 import { uniqueDatabaseName, withDatabase } from '../support/database.js';
 import { isErrorWith } from '../support/errors.js';
 
@@ -108,6 +110,11 @@ describe('rows are loaded into tables that exist', () => {
         });
         expectSuccess(await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only']));
         assert.equal(await ask(scene, target, 'SELECT count(*) FROM orders'), '50');
+        await ask(scene, target, 'TRUNCATE orders, customers; DELETE FROM log');
+        const script = await runChild(join(scene.directoryOf(id), 'restore.sh'), ['-d', scene.cluster.uri(target), '-j', '3']);
+        assert.equal(script.status, 0, script.stderr);
+        assert.match(script.stderr, /foreign keys were not checked/);
+        assert.equal(await ask(scene, target, 'SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM log)'), '50|0');
       });
     }));
 
