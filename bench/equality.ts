@@ -30,7 +30,7 @@ SELECT format('SELECT json_build_array(%L, last_value || '' '' || is_called) FRO
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND c.relpersistence <> 't' ORDER BY 1;`;
 
 const largeObjectsSql = `
-SELECT json_build_array(m.oid::text, pg_get_userbyid(m.lomowner) || ' ' || coalesce(m.lomacl::text, '') || ' ' || coalesce(obj_description(m.oid, 'pg_largeobject'), '') || ' '
+SELECT json_build_array(m.oid::text, pg_get_userbyid(m.lomowner) || ' ' || coalesce((SELECT array_agg(a::text ORDER BY a::text) FROM unnest(m.lomacl) a)::text, '') || ' ' || coalesce(obj_description(m.oid, 'pg_largeobject'), '') || ' '
   || coalesce((SELECT count(*) || ' ' || md5(string_agg(p.pageno || md5(p.data), ',' ORDER BY p.pageno)) FROM pg_largeobject p WHERE p.loid = m.oid), ''))
 FROM pg_largeobject_metadata m;`;
 

@@ -1,5 +1,5 @@
 import { DbbackupError } from '../core/errors.js';
-import { readLargeObjectFacts } from './large-objects.js';
+import { readLargeObjectFacts, readLargeObjectWarnings } from './large-objects.js';
 import type { Catalog, Column, DatabaseSettings, ForeignKey, Relation, Sequence, ServerFacts } from './model.js';
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
@@ -28,7 +28,7 @@ import { orderRefresh } from './views.js';
  * transaction's snapshot, except for sizes and sequences, which are those of now. Takes no locks that outlive it.
  * Cost: about fifteen round trips and one for each 200 sequences and 1000 relations; a few kB for each relation.
  * Errors: `permission_denied` for a sequence or large object that may not be read, `relation_changed` for one dropped meanwhile, `value_unsupported` for an extension's
- * condition that cannot be sent in the database's encoding.
+ * condition that cannot be sent in the database's encoding and for a large object without an owner.
  */
 export const introspect = async (session: QuerySession, scope: Scope = wholeScope): Promise<Catalog> => {
   const { oids, rowless } = scope;
@@ -67,7 +67,11 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
     sequences,
     materializedViews: scope.isRefreshing ? materializedViews.filter(({ oid }) => !rowless.has(oid)) : [],
     largeObjects,
-    warnings: [...warnings, ...parted.map((row) => withoutPartitions({ schema: toText(row, 0), name: toText(row, 1) }))],
+    warnings: [
+      ...warnings,
+      ...parted.map((row) => withoutPartitions({ schema: toText(row, 0), name: toText(row, 1) })),
+      ...(scope.hasLargeObjects ? await readLargeObjectWarnings(session) : []),
+    ],
   };
 };
 

@@ -100,17 +100,22 @@ export interface LargeObjectKey {
   readonly page: number;
 }
 
+/** A place that parts the pages, and about how many raw bytes lie from it to the next such place. */
+export interface LargeObjectBoundary extends LargeObjectKey {
+  readonly rawBytes: number;
+}
+
 /** The large objects of a database as a whole: no field grows with their number. */
 export interface LargeObjectFacts {
   readonly objectCount: number;
-  /** Bytes of `pg_largeobject`'s main fork. */
+  /** About how many bytes all pages hold: PostgreSQL compresses them. Where they cannot be read, the bytes of `pg_largeobject`'s main fork. */
   readonly contentBytes: number;
   /** Bytes of a page: a quarter of the server's block. */
   readonly pageSizeBytes: number;
   /** Whether this role may read `pg_largeobject`; else contents are read through the functions for large objects. */
   readonly canReadPages: boolean;
-  /** Ascending, at most some hundred: they part the pages into shares of about equal size. Empty where there is little to part or pages cannot be read. */
-  readonly pageBoundaries: readonly LargeObjectKey[];
+  /** Ascending, at most some hundred: they part the pages. Empty where there is little to part or pages cannot be read. */
+  readonly pageBoundaries: readonly LargeObjectBoundary[];
   /** OIDs, ascending, at most some hundred: they part the objects into shares of about equal number. Empty where there are few. */
   readonly oidBoundaries: readonly number[];
 }

@@ -46,13 +46,13 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
   const plan = planBackup(catalog, { jobs, chunkSizeBytes: defaults.chunkSizeBytes, format: 'text' });
   const restored = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
 
-  const tasks = plan.tasks.map((origin) => {
-    const sources = origin.chunks.flatMap((chunk): readonly CopyOutSource[] => {
+  const tasks = plan.tasks.map((planned) => {
+    const sources = planned.chunks.flatMap((chunk): readonly (CopyOutSource & { readonly key: string })[] => {
       if (!isRelationChunk(chunk)) {
         const { largeObjects } = database;
         if (largeObjects === null || (chunk.stream === 'metadata' && !options.areLargeObjectsOwned)) return [];
         const statements = toLargeObjectCopyOut(chunk, largeObjects, largeObjects.readMethod);
-        return [{ name: toStreamKey(chunk.stream), format: largeObjectFormats[chunk.stream], ...statements }];
+        return [{ key: toStreamKey(chunk.stream), name: chunk.name, format: largeObjectFormats[chunk.stream], ...statements }];
       }
       const relation = restored.get(plan.relations[chunk.relation]?.oid ?? 0);
       const saved = relation === undefined ? undefined : expected.get(keyOf(relation));
@@ -64,10 +64,12 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
       if ((saved.condition ?? '') !== (relation.condition ?? '')) throw differs([displayName(saved)]);
       const ordered = { ...relation, columns: columns.filter((column) => column !== undefined) };
       const { copySql } = toCopyOut(ordered, saved.format, chunk, database.encoding);
-      return [{ name: keyOf(saved), format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
+      return [{ key: keyOf(saved), name: chunk.name, format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
     });
-    const session = toReadingSession(worker, origin.chunks);
-    return { spec: { kind: 'copyOut', taskId: origin.taskId, session, sources, sink: null } satisfies CopyOutTask, origin };
+    const { taskId } = planned;
+    const session = toReadingSession(worker, planned.chunks);
+    const spec: CopyOutTask = { kind: 'copyOut', taskId, session, sources: sources.map(({ key: _, ...source }) => source), sink: null };
+    return { spec, origin: { taskId, keys: sources.map(({ key }) => key) } };
   });
 
   const found = new Map<string, { rowCount: number; digest: string }>();
@@ -82,8 +84,8 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
       () =>
         runTasks(engine, tasks, jobs, {
           onStarted: () => undefined,
-          onFinished: async ({ spec }, { segments }) => {
-            for (const { source, rowCount, digest } of segments) addTo(found, spec.sources[source]?.name ?? '', rowCount, digest);
+          onFinished: async ({ origin }, { segments }) => {
+            for (const { source, rowCount, digest } of segments) addTo(found, origin.keys[source] ?? '', rowCount, digest);
           },
           onFailed: ({ spec, origin }, error) => {
             emit({
@@ -100,6 +102,28 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
   compare(database.relations, found);
   compareLargeObjects(database.largeObjects, found, options.areLargeObjectsOwned);
   return database.relations.filter(({ kind }) => kind !== 'p').length;
+};
+
+/**
+ * Pages can be compared only by a role that may read them: asked before a restore begins, for its end would be late. Errors: `permission_denied` with the statement to run.
+ */
+export const checkComparable = async (session: Session, largeObjects: ManifestLargeObjects | null): Promise<void> => {
+  if (largeObjects?.readMethod !== 'pages') return;
+  const { rows } = await session.query(
+    "SELECT pg_catalog.quote_ident(current_user) WHERE NOT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT')",
+  );
+  const role = rows[0]?.[0];
+  if (role === undefined || role === null) return;
+  throw new DbbackupError(
+    'permission_denied',
+    `role ${role} may not read pg_largeobject at the target, so --check cannot compare large objects`,
+    {
+      details: {
+        object: 'pg_catalog.pg_largeobject',
+        hint: `Run in the target database: GRANT SELECT ON TABLE pg_catalog.pg_largeobject TO ${role}; Or restore without --check.`,
+      },
+    },
+  );
 };
 
 interface Sum {

@@ -11,13 +11,14 @@ import type { CopyInTask, Engine, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
 import { Spread } from '../planner/spread.js';
+import type { LargeObjectStep } from '../restore-kit/large-objects.js';
 import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
 import { type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
-import { checkRestored } from './check-restored.js';
+import { checkComparable, checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
 import { canReplicate, checkForeignKeys, findExistingTables, withoutTriggers } from './existing-tables.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
@@ -82,9 +83,10 @@ export class DatabaseRestore {
   }
 
   async run(): Promise<DatabaseRestored> {
-    const { jobs, archive, scratch, database, storage, scope, selection, session, schemaMap } = this.#parts;
+    const { jobs, archive, scratch, database, options, scope, selection, session, schemaMap } = this.#parts;
     const { sections } = selection;
     this.#warn(scope.warnings);
+    if (options.isChecking === true) await checkComparable(session, database.largeObjects);
     const plan = planRestore(database.relations, { jobs });
     // Rows of other partitions may still come through the root when a partition's own are there.
     const early = plan.largeRelations.filter(({ relation }) => this.#rootOf(database.relations[relation]) === null);
@@ -99,28 +101,8 @@ export class DatabaseRestore {
       await refuseMentions(session, schemaMap);
     }
     if (sections.includes('data')) await this.#loadAll(plan, groups);
-    const { largeObjects } = database;
-    if (largeObjects !== null) {
-      const { manifest, options, signal } = this.#parts;
-      const emit = this.#toNamedEmit();
-      const { isOwnerDropped, arePrivilegesDropped } = archive;
-      const { memoryLimitBytes } = options;
-      const worker = this.#toWorker(await canReplicate(session));
-      await this.#phase('large objects', () =>
-        restoreLargeObjects({
-          manifest,
-          largeObjects,
-          storage,
-          worker,
-          isOwnerDropped,
-          arePrivilegesDropped,
-          jobs,
-          memoryLimitBytes,
-          signal,
-          emit,
-        }),
-      );
-    }
+    const relationBytes = database.relations.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+    await this.#restoreLargeObjects('large objects', ['write', 'set'], relationBytes);
     if (sections.includes('post-data'))
       await this.#phase('post-data', async () =>
         this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
@@ -131,11 +113,29 @@ export class DatabaseRestore {
     return { warnings: this.#warnings, checkedRelationCount };
   }
 
+  /** Some steps; `relationBytes` of the database were loaded before. */
+  async #restoreLargeObjects(phase: string, steps: readonly LargeObjectStep[], relationBytes: number): Promise<void> {
+    const { manifest, database, storage, options, archive, session, jobs, signal } = this.#parts;
+    const { largeObjects } = database;
+    if (largeObjects === null) return;
+    const { isOwnerDropped, arePrivilegesDropped } = archive;
+    const { memoryLimitBytes } = options;
+    const worker = this.#toWorker(await canReplicate(session));
+    const emit = this.#toNamedEmit(relationBytes);
+    const switches = { isOwnerDropped, arePrivilegesDropped };
+    await this.#phase(phase, () =>
+      restoreLargeObjects({ manifest, largeObjects, steps, storage, worker, ...switches, jobs, memoryLimitBytes, signal, emit }),
+    );
+  }
+
   /** Loads the rows; into tables that were there before with their triggers off, and their foreign keys proved afterwards. */
   async #loadAll(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
     const { id, session, database, selection, options, connection } = this.#parts;
     const isReplicating = await canReplicate(session);
-    const load = (): Promise<void> => this.#phase('data', () => this.#load(plan, groups, isReplicating));
+    const load = async (): Promise<void> => {
+      await this.#restoreLargeObjects('large objects (creating)', ['create'], 0);
+      await this.#phase('data', () => this.#load(plan, groups, isReplicating));
+    };
     if (selection.sections.includes('pre-data')) return load();
     const toTarget = (relation: ManifestRelation): ManifestRelation => this.#rootOf(relation) ?? relation;
     const tables = await findExistingTables(session, database, options.isAppending === true, toTarget);
@@ -294,10 +294,10 @@ export class DatabaseRestore {
   }
 
   /** Tells of large objects as of relations: with the database's name, and progress after all that was restored before. */
-  #toNamedEmit(): Emit {
-    const { emit, isNamed, before, database, totalRawBytes } = this.#parts;
+  #toNamedEmit(relationBytes: number): Emit {
+    const { emit, isNamed, before, totalRawBytes } = this.#parts;
     if (!isNamed) return emit;
-    const base = database.relations.reduce((sum, { rawBytes }) => sum + rawBytes, before.rawBytes);
+    const base = before.rawBytes + relationBytes;
     return (body) => {
       switch (body.type) {
         case 'chunk.started':

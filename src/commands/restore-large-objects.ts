@@ -6,7 +6,14 @@ import type { Manifest, ManifestLargeObjects } from '../manifest/schema.js';
 import type { CopyInSegment, CopyInTask, SessionSpec } from '../native/engine.js';
 import { largeObjectFormats } from '../planner/large-object-statements.js';
 import { largeObjectNames } from '../planner/large-objects.js';
-import { type LargeObjectStep, toLargeObjectStatements, withoutOwnersSql, withoutPrivilegesSql } from '../restore-kit/large-objects.js';
+import {
+  type LargeObjectStep,
+  oidTakenState,
+  roleMissingState,
+  toLargeObjectStatements,
+  withoutOwnersSql,
+  withoutPrivilegesSql,
+} from '../restore-kit/large-objects.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 import { withEngine } from './settings.js';
@@ -21,6 +28,8 @@ export interface RestoreLargeObjectsOptions {
   readonly isOwnerDropped?: boolean | undefined;
   /** Leave grants out. Default: false. */
   readonly arePrivilegesDropped?: boolean | undefined;
+  /** What is done now. The objects are created before anything else is loaded: a role that is missing or an OID that is taken shows at once. */
+  readonly steps: readonly LargeObjectStep[];
   readonly jobs: number;
   readonly memoryLimitBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -30,17 +39,17 @@ export interface RestoreLargeObjectsOptions {
 const streamOf = { create: 'metadata', write: 'content', set: 'metadata' } as const;
 
 /**
- * Brings large objects back under their OIDs: creates them, writes their contents, sets owners, grants, comments and labels. Each segment is proved before its
+ * Brings large objects back under their OIDs, step by step: creates them, writes their contents, sets owners, grants, comments and labels. Each segment is proved before its
  * transaction commits, and contents may come in any order and by several connections at a time. Objects take a lock one by one only while their properties are set, at
  * most 50 in a transaction.
  *
  * Errors: `data_damaged`, `target_not_empty` for an OID that is taken, `role_missing` naming role and object, `permission_denied`, those of connecting, `cancelled`.
  */
 export const restoreLargeObjects = async (options: RestoreLargeObjectsOptions): Promise<void> => {
-  const { largeObjects, jobs, memoryLimitBytes, signal, emit } = options;
+  const { largeObjects, steps, jobs, memoryLimitBytes, signal, emit } = options;
   const tasks = new Map<LargeObjectStep, readonly CopyInTask[]>();
   let lastTaskId = 0;
-  for (const step of ['create', 'write', 'set'] as const) {
+  for (const step of steps) {
     const segments = await toSegments(options, step);
     const worker = { ...options.worker, key: `${options.worker.key} large objects` };
     tasks.set(
@@ -53,7 +62,6 @@ export const restoreLargeObjects = async (options: RestoreLargeObjectsOptions): 
   }
   const all = [...tasks.values()].flat();
   const nameOf = (taskId: number): string => all[taskId - 1]?.segments[0]?.name ?? '';
-  const { content, metadata } = largeObjects;
   const listener = {
     onStarted: ({ origin }: { readonly origin: number }) => emit({ type: 'chunk.started', taskId: origin, name: nameOf(origin) }),
     onFinished: async (
@@ -67,8 +75,8 @@ export const restoreLargeObjects = async (options: RestoreLargeObjectsOptions): 
       emit({ type: 'chunk.failed', taskId: origin, name: nameOf(origin), code, message }),
   };
   try {
-    await withEngine({ jobs, memoryLimitBytes, signal }, (engine) =>
-      withProgress({ engine, emit, estimatedRawBytes: content.rawBytes + 2 * metadata.rawBytes, nameOf }, async () => {
+    await withEngine({ jobs, memoryLimitBytes, signal }, (engine) => {
+      const run = async (): Promise<void> => {
         for (const stepTasks of tasks.values()) {
           await runTasks(
             engine,
@@ -77,12 +85,20 @@ export const restoreLargeObjects = async (options: RestoreLargeObjectsOptions): 
             listener,
           );
         }
-      }),
-    );
+      };
+      // Creating is over before there is anything to tell, and its bytes come again with the rest.
+      if (!steps.includes('write')) return run();
+      return withProgress(
+        { engine, emit, estimatedRawBytes: sum(steps.map((step) => largeObjects[streamOf[step]].rawBytes)), nameOf },
+        run,
+      );
+    });
   } catch (error) {
     throw explain(toDbbackupError(error));
   }
 };
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 const toSegments = async (options: RestoreLargeObjectsOptions, step: LargeObjectStep): Promise<readonly CopyInSegment[]> => {
   const { manifest, largeObjects, storage } = options;
@@ -112,10 +128,10 @@ const toSegments = async (options: RestoreLargeObjectsOptions, step: LargeObject
 };
 
 /** What the statements themselves raise, by the SQLSTATE they raise it with. */
-const raised = { '42710': 'target_not_empty', '42704': 'role_missing' } as const;
+const raised = { [oidTakenState]: 'target_not_empty', [roleMissingState]: 'role_missing' } as const;
 
 const explain = (error: DbbackupError): DbbackupError => {
   const { sqlstate } = error.details;
-  if (sqlstate !== '42710' && sqlstate !== '42704') return error;
+  if (sqlstate !== oidTakenState && sqlstate !== roleMissingState) return error;
   return new DbbackupError(raised[sqlstate], error.message, { cause: error, details: error.details });
 };

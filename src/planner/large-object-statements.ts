@@ -48,23 +48,32 @@ const where = (conditions: readonly (string | null)[]): string => {
 const oidRange = ({ begin, end }: Range): string =>
   where([begin === null ? null : `m.oid >= ${begin.oid}`, end === null ? null : `m.oid < ${end.oid}`]);
 
-/** Owner, grants in the order they were made as [grantor, grantee or null for PUBLIC, privilege, may grant it on], comment, labels as [provider, label]. */
-const metadataQuery = (range: Range): string => `SELECT m.oid, pg_catalog.pg_get_userbyid(m.lomowner),
-  CASE WHEN m.lomacl IS NOT NULL THEN (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(pg_catalog.pg_get_userbyid(a.grantor),
-    CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable) ORDER BY a.place), '[]')
-    FROM pg_catalog.aclexplode(m.lomacl) WITH ORDINALITY a(grantor, grantee, privilege_type, is_grantable, place)) END,
+/**
+ * Owner, grants as [grantor, grantee or null for PUBLIC, privilege, may grant it on], comment, labels as [provider, label]. Names are those of the snapshot: pg_get_userbyid
+ * would tell those of now. An ACL that says what having none says is none; the owner's own grants come first, the others by name, since the order of an ACL means nothing.
+ */
+const metadataQuery = (range: Range): string => `SELECT m.oid, r.rolname,
+  CASE WHEN m.lomacl IS NOT NULL AND m.lomacl <> pg_catalog.acldefault('L', m.lomowner) THEN (SELECT coalesce(pg_catalog.json_agg(
+      pg_catalog.json_build_array(grantor.rolname, grantee.rolname, a.privilege_type, a.is_grantable) ORDER BY a.grantor = m.lomowner DESC, a.grantee = m.lomowner DESC,
+      grantor.rolname COLLATE "C", grantee.rolname COLLATE "C", a.privilege_type COLLATE "C"), '[]')
+    FROM pg_catalog.aclexplode(m.lomacl) a JOIN pg_catalog.pg_roles grantor ON grantor.oid = a.grantor LEFT JOIN pg_catalog.pg_roles grantee ON grantee.oid = a.grantee
+    WHERE a.grantee = 0 OR grantee.oid IS NOT NULL) END,
   (SELECT d.description FROM pg_catalog.pg_description d
     WHERE d.objoid = m.oid AND d.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass AND d.objsubid = 0),
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(l.provider, l.label) ORDER BY l.provider COLLATE "C") FROM pg_catalog.pg_seclabel l
     WHERE l.objoid = m.oid AND l.classoid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass AND l.objsubid = 0)
-FROM pg_catalog.pg_largeobject_metadata m${oidRange(range)} ORDER BY m.oid`;
+FROM pg_catalog.pg_largeobject_metadata m LEFT JOIN pg_catalog.pg_roles r ON r.oid = m.lomowner${oidRange(range)} ORDER BY m.oid`;
 
-/** Pages of no object, which nothing but a hand in the catalog can leave behind, are passed over, as pg_dump does: nobody could read them, nor could they be written. */
+/**
+ * Pages of no object, which nothing but a hand in the catalog can leave behind, are passed over, as pg_dump does: nobody could read them, nor could they be written. An
+ * empty page matters only as the last of its object, which it makes longer; any other reads as a hole does, and could be written only by cutting off what follows.
+ */
 const pagesQuery = ({ begin, end }: Range): string => {
   const conditions = where([
     'm.oid = p.loid',
     begin === null ? null : `m.oid >= ${begin.oid} AND (p.loid, p.pageno) >= (${begin.oid}::pg_catalog.oid, ${begin.page})`,
     end === null ? null : `m.oid <= ${end.oid} AND (p.loid, p.pageno) < (${end.oid}::pg_catalog.oid, ${end.page})`,
+    '(pg_catalog.octet_length(p.data) > 0 OR NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject n WHERE n.loid = p.loid AND n.pageno > p.pageno))',
   ]);
   return `SELECT p.loid, p.pageno, p.data FROM pg_catalog.pg_largeobject p, pg_catalog.pg_largeobject_metadata m${conditions} ORDER BY p.loid, p.pageno`;
 };

@@ -1,4 +1,4 @@
-import type { LargeObjectFacts, LargeObjectKey } from '../catalog/model.js';
+import type { LargeObjectBoundary, LargeObjectFacts, LargeObjectKey } from '../catalog/model.js';
 import type { LargeObjectChunk, LargeObjectStream } from './plan.js';
 
 const mebibyte = 1024 * 1024;
@@ -31,10 +31,12 @@ const estimateMetadata = ({ objectCount }: LargeObjectFacts): number => Math.max
  */
 export const planLargeObjects = (facts: LargeObjectFacts | null, targetBytes: number): readonly LargeObjectChunk[] => {
   if (facts === null) return [];
-  const contentCount = Math.ceil(estimateContent(facts) / Math.max(1, Math.min(targetBytes, maxContentBytes)));
+  const chunkBytes = Math.max(1, Math.min(targetBytes, maxContentBytes));
   const objects = facts.oidBoundaries.map((oid): LargeObjectKey => ({ oid, page: 0 }));
   return [
-    ...toChunks('content', estimateContent(facts), choose(facts.canReadPages ? facts.pageBoundaries : objects, contentCount)),
+    ...(facts.canReadPages
+      ? toChunks('content', estimateContent(facts), chooseByBytes(facts.pageBoundaries, chunkBytes))
+      : toChunks('content', estimateContent(facts), choose(objects, Math.ceil(estimateContent(facts) / chunkBytes)))),
     ...toChunks('metadata', estimateMetadata(facts), choose(objects, Math.ceil(facts.objectCount / maxObjectsPerChunk))),
   ];
 };
@@ -46,6 +48,24 @@ const choose = (boundaries: readonly LargeObjectKey[], wantedCount: number): rea
     Math.floor(((index + 1) * boundaries.length) / rangeCount),
   );
   return [...new Set(places)].flatMap((place) => boundaries[place] ?? []);
+};
+
+/** Those of the boundaries that make ranges of about equal bytes, of which none is larger than `maxBytes` if the boundaries lie close enough. */
+const chooseByBytes = (boundaries: readonly LargeObjectBoundary[], maxBytes: number): readonly LargeObjectKey[] => {
+  const totalBytes = boundaries.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+  const shareBytes = totalBytes / Math.max(1, Math.ceil(totalBytes / maxBytes));
+  const chosen: LargeObjectKey[] = [];
+  let [doneBytes, rangeBytes, nextBytes] = [0, 0, shareBytes];
+  for (const { oid, page, rawBytes } of boundaries) {
+    if (rangeBytes > 0 && (doneBytes >= nextBytes || rangeBytes + rawBytes > maxBytes)) {
+      chosen.push({ oid, page });
+      nextBytes = doneBytes + shareBytes;
+      rangeBytes = 0;
+    }
+    doneBytes += rawBytes;
+    rangeBytes += rawBytes;
+  }
+  return chosen;
 };
 
 const toChunks = (stream: LargeObjectStream, totalBytes: number, boundaries: readonly LargeObjectKey[]): readonly LargeObjectChunk[] => {

@@ -10,6 +10,10 @@ import type { ManifestFile, ManifestLargeObjects } from '../manifest/schema.js';
 export const withoutOwnersSql = 'SET dbbackup.without_owners TO on';
 export const withoutPrivilegesSql = 'SET dbbackup.without_privileges TO on';
 
+/** SQLSTATEs of what the statements themselves find: no error of the server's has them. */
+export const roleMissingState = 'DBR01';
+export const oidTakenState = 'DBR02';
+
 const objects = 'pg_temp.dbbackup_large_objects';
 const pages = 'pg_temp.dbbackup_large_object_pages';
 
@@ -32,14 +36,14 @@ DECLARE
   has_privileges boolean := pg_catalog.current_setting('dbbackup.without_privileges', true) IS DISTINCT FROM 'on';
 BEGIN
   FOR found IN SELECT o.loid FROM ${objects} o JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = o.loid ORDER BY o.loid LIMIT 1 LOOP
-    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = pg_catalog.format('large object %s exists already in the target', found.loid);
+    RAISE EXCEPTION USING ERRCODE = '${oidTakenState}', MESSAGE = pg_catalog.format('large object %s exists already in the target', found.loid);
   END LOOP;
   FOR found IN SELECT n.role, n.what, pg_catalog.min(n.loid::bigint) AS loid FROM (
       SELECT o.owner AS role, 'owns' AS what, o.loid FROM ${objects} o WHERE has_owners
       UNION ALL SELECT g.value ->> i, 'has privileges on', o.loid FROM ${objects} o, pg_catalog.json_array_elements(o.grants) g(value), pg_catalog.generate_series(0, 1) i
         WHERE has_privileges AND g.value ->> i <> o.owner) n
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = n.role) GROUP BY n.role, n.what ORDER BY n.role LIMIT 1 LOOP
-    RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = pg_catalog.format('role %I, which %s large object %s, does not exist', found.role, found.what, found.loid);
+    RAISE EXCEPTION USING ERRCODE = '${roleMissingState}', MESSAGE = pg_catalog.format('role %I, which %s large object %s, does not exist', found.role, found.what, found.loid);
   END LOOP;
   PERFORM pg_catalog.count(pg_catalog.lo_create(o.loid)) FROM ${objects} o;
 END
@@ -50,7 +54,8 @@ const objectsPerTransaction = 50;
 
 /**
  * Sets owners, grants, comments and security labels as pg_dump does: an object whose owner has the privileges that every owner has is granted on, any other is taken
- * from its owner first. A grant of somebody else's than the owner's is made in that role.
+ * from its owner first. What default privileges of the target gave is taken back. A grant of somebody else's than the owner's is made in that role, once that role may:
+ * passes are made until none is left, and each is proved, for a GRANT that gives nothing is but a warning of the server's.
  */
 const setProperties = `DO $set$
 DECLARE
@@ -61,12 +66,22 @@ DECLARE
   own_role text := pg_catalog.current_setting('role');
   own_name text := current_user;
   is_usual boolean;
+  is_stuck boolean;
+  waiting bigint[];
+  granted bigint;
   done bigint := 0;
 BEGIN
-  FOR object IN SELECT o.* FROM ${objects} o
-    WHERE has_owners AND o.owner <> own_name OR has_privileges AND o.grants IS NOT NULL OR o.comment IS NOT NULL OR o.labels IS NOT NULL ORDER BY o.loid LOOP
+  FOR object IN SELECT o.*, has_privileges AND m.lomacl IS NOT NULL AS has_defaults FROM ${objects} o JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = o.loid
+    WHERE has_owners AND o.owner <> own_name OR has_privileges AND (o.grants IS NOT NULL OR m.lomacl IS NOT NULL) OR o.comment IS NOT NULL OR o.labels IS NOT NULL ORDER BY o.loid LOOP
     IF has_owners AND object.owner <> own_name THEN
       EXECUTE pg_catalog.format('ALTER LARGE OBJECT %s OWNER TO %I', object.loid, object.owner);
+    END IF;
+    IF object.has_defaults THEN
+      FOR entry IN SELECT DISTINCT a.grantee, r.rolname FROM pg_catalog.pg_largeobject_metadata m, pg_catalog.aclexplode(m.lomacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+          WHERE m.oid = object.loid AND a.grantee <> m.lomowner LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON LARGE OBJECT %s FROM %s CASCADE', object.loid, CASE WHEN entry.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(entry.rolname) END);
+      END LOOP;
+      EXECUTE pg_catalog.format('GRANT ALL ON LARGE OBJECT %s TO %I', object.loid, CASE WHEN has_owners THEN object.owner ELSE own_name END);
     END IF;
     IF has_privileges AND object.grants IS NOT NULL THEN
       is_usual := pg_catalog.concat_ws(' ', object.grants -> 0 ->> 2, object.grants -> 1 ->> 2, object.grants -> 0 ->> 3, object.grants -> 1 ->> 3) = 'SELECT UPDATE false false'
@@ -74,15 +89,35 @@ BEGIN
       IF is_usual IS NOT TRUE THEN
         EXECUTE pg_catalog.format('REVOKE ALL ON LARGE OBJECT %s FROM %I', object.loid, object.owner);
       END IF;
-      FOR entry IN SELECT g.value ->> 0 AS grantor, g.value ->> 1 AS grantee, CASE g.value ->> 2 WHEN 'SELECT' THEN 'SELECT' WHEN 'UPDATE' THEN 'UPDATE' END AS privilege,
-          (g.value ->> 3)::boolean AS is_grantable FROM pg_catalog.json_array_elements(object.grants) WITH ORDINALITY g(value, place) WHERE is_usual IS NOT TRUE OR g.place > 2 ORDER BY g.place LOOP
-        IF entry.grantor <> object.owner THEN
-          PERFORM pg_catalog.set_config('role', entry.grantor, true);
+      waiting := ARRAY(SELECT g FROM pg_catalog.generate_series(CASE WHEN is_usual THEN 2 ELSE 0 END, pg_catalog.json_array_length(object.grants) - 1) g);
+      WHILE pg_catalog.cardinality(waiting) > 0 LOOP
+        is_stuck := true;
+        FOR entry IN SELECT g.place, e.value ->> 0 AS grantor, e.value ->> 1 AS grantee, CASE e.value ->> 2 WHEN 'SELECT' THEN 'SELECT' WHEN 'UPDATE' THEN 'UPDATE' END AS privilege,
+            (e.value ->> 3)::boolean AS is_grantable
+          FROM pg_catalog.unnest(waiting) g(place), LATERAL (SELECT object.grants -> g.place::integer AS value OFFSET 0) e ORDER BY g.place LOOP
+          CONTINUE WHEN entry.grantor <> object.owner AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_largeobject_metadata m, pg_catalog.aclexplode(m.lomacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+            WHERE m.oid = object.loid AND r.rolname = entry.grantor AND a.privilege_type = entry.privilege AND a.is_grantable);
+          IF entry.grantor <> object.owner THEN
+            PERFORM pg_catalog.set_config('role', entry.grantor, true);
+          END IF;
+          EXECUTE pg_catalog.format('GRANT %s ON LARGE OBJECT %s TO ', entry.privilege, object.loid)
+            || CASE WHEN entry.grantee IS NULL THEN 'PUBLIC' ELSE pg_catalog.quote_ident(entry.grantee) END
+            || CASE WHEN entry.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+          PERFORM pg_catalog.set_config('role', own_role, true);
+          SELECT pg_catalog.count(*) INTO granted
+            FROM pg_catalog.pg_largeobject_metadata m, pg_catalog.aclexplode(m.lomacl) a JOIN pg_catalog.pg_roles g ON g.oid = a.grantor LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+            WHERE m.oid = object.loid AND a.privilege_type = entry.privilege AND (a.is_grantable OR NOT entry.is_grantable)
+            AND (a.grantor = m.lomowner OR g.rolname = entry.grantor) AND (entry.grantee IS NULL AND a.grantee = 0 OR r.rolname = entry.grantee);
+          IF granted = 0 THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation', MESSAGE = pg_catalog.format('%s on large object %s could not be granted to %s by %I', entry.privilege, object.loid, coalesce(pg_catalog.quote_ident(entry.grantee), 'PUBLIC'), entry.grantor);
+          END IF;
+          waiting := pg_catalog.array_remove(waiting, entry.place);
+          is_stuck := false;
+        END LOOP;
+        IF is_stuck THEN
+          RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation', MESSAGE = pg_catalog.format('privileges on large object %s could not be granted: role %I may not grant them', object.loid, object.grants -> waiting[1]::integer ->> 0);
         END IF;
-        EXECUTE pg_catalog.format('GRANT %s ON LARGE OBJECT %s TO ', entry.privilege, object.loid)
-          || CASE WHEN entry.grantee IS NULL THEN 'PUBLIC' ELSE pg_catalog.quote_ident(entry.grantee) END
-          || CASE WHEN entry.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
-        PERFORM pg_catalog.set_config('role', own_role, true);
       END LOOP;
     END IF;
     IF object.comment IS NOT NULL THEN
@@ -113,7 +148,10 @@ const copyContent = `COPY ${pages} FROM STDIN (FORMAT binary)`;
 /** A run of adjacent full pages is written by one call, up to this many bytes. */
 const runBytes = 1024 * 1024;
 
-/** An empty page makes an object as long as the pages before it: only lo_truncate64 can write one. Mode 131072 is INV_WRITE; 2 is SEEK_END. */
+/**
+ * An empty page makes an object as long as the pages before it: only lo_truncate64 can write one, and it deletes what follows. Nothing does: a stream holds none but the last
+ * page of an object, so whatever other workers have written meanwhile stays. Mode 131072 is INV_WRITE; 2 is SEEK_END.
+ */
 const extendObjects = (pageSizeBytes: number): string => `DO $extend$
 DECLARE
   page record;

@@ -343,16 +343,18 @@ check_target() {
   local facts
   facts=$(
     run_psql --file=- <<'EOF'
-SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_encoding'), pg_catalog.count(c.oid)
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_encoding'), pg_catalog.count(c.oid),
+  (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e');
 EOF
   ) || fail $status_failed 'the target cannot be reached'
-  [[ $facts =~ ^([0-9]+)\|([A-Za-z0-9_]+)\|([0-9]+)$ ]] || fail $status_failed 'the target does not tell its version'
+  [[ $facts =~ ^([0-9]+)\|([A-Za-z0-9_]+)\|([0-9]+)\|([0-9]+)$ ]] || fail $status_failed 'the target does not tell its version'
   target_major=$((BASH_REMATCH[1] / 10000))
   ((target_major >= 13)) || fail $status_failed "the target is PostgreSQL $target_major, older than 13"
   ((BASH_REMATCH[3] == 0)) || [[ ${config[DEFINITIONS]} == no ]] || fail $status_failed "the target already holds ${BASH_REMATCH[3]} relations; restore into an empty database"
+  ((BASH_REMATCH[4] == 0)) || [[ ${config[DEFINITIONS]} == no ]] || fail $status_failed "the target already holds ${BASH_REMATCH[4]} large objects; restore into an empty database"
   [[ ${BASH_REMATCH[2]} == "${config[ENCODING]}" ]] || warn "the target's encoding is ${BASH_REMATCH[2]}, the backup's ${config[ENCODING]}: text is converted"
   ((target_major >= config[SERVER_MAJOR])) || warn "the target is PostgreSQL $target_major, older than the source (${config[SERVER_MAJOR]})"
 }
@@ -606,11 +608,14 @@ load_large_object_stream() { # step stream
   [[ ! -e $work/failed && $count == "$wanted" ]] || fail $status_failed "$count of $wanted segments of the large objects were loaded; drop the target and begin anew"
 }
 
-load_large_objects() {
+create_large_objects() {
   large_object_switches=('')
   [[ " ${archive_options[*]} " == *' --no-owner '* ]] && large_object_switches+=($'SET dbbackup.without_owners TO on;\n')
   [[ " ${archive_options[*]} " == *' --no-privileges '* ]] && large_object_switches+=($'SET dbbackup.without_privileges TO on;\n')
   load_large_object_stream create metadata
+}
+
+load_large_objects() {
   load_large_object_stream write content
   load_large_object_stream set metadata
 }
@@ -686,6 +691,8 @@ restore_database() {
   [[ ${config[PRIVILEGES]} == yes ]] || archive_options+=(--no-privileges)
   say "creating tables$title"
   restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed "the tables could not be created$title"
+  # Before the rows: a role that is missing or an OID that is taken shows at once.
+  ((config[LARGE_OBJECTS] == 0)) || create_large_objects
   say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments$title, $jobs at a time"
   load_data
   if ((config[LARGE_OBJECTS] > 0)); then

@@ -52,7 +52,7 @@ COMMENT ON LARGE OBJECT 60007 IS '';
 COMMENT ON LARGE OBJECT 50000 IS 'of an empty one';`;
 
 /** All that the server knows of its large objects; pages as they are stored. */
-const imageSql = `SELECT m.oid, pg_get_userbyid(m.lomowner), m.lomacl, obj_description(m.oid, 'pg_largeobject'),
+const imageSql = `SELECT m.oid, pg_get_userbyid(m.lomowner), (SELECT array_agg(a ORDER BY a::text) FROM unnest(m.lomacl) a), obj_description(m.oid, 'pg_largeobject'),
   (SELECT count(*) || ' ' || coalesce(md5(string_agg(p.pageno || ':' || md5(p.data), ',' ORDER BY p.pageno)), '') FROM pg_largeobject p WHERE p.loid = m.oid)
 FROM pg_largeobject_metadata m ORDER BY m.oid`;
 

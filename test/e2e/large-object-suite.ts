@@ -142,7 +142,16 @@ export const describeLargeObjects = (title: string, start: () => Promise<Cluster
       const emit = createEmit([]);
       const load = (database: string, switches: Partial<RestoreLargeObjectsOptions> = {}) => {
         const worker = { key: 'load', connection: toConnectionSpec(connectionTo(database), 'test'), setupSql: prelude('UTF8', 'write') };
-        return restoreLargeObjects({ manifest, largeObjects, storage, worker, jobs: 2, emit, ...switches });
+        return restoreLargeObjects({
+          manifest,
+          largeObjects,
+          steps: ['create', 'write', 'set'],
+          storage,
+          worker,
+          jobs: 2,
+          emit,
+          ...switches,
+        });
       };
       await withDatabase(cluster, async (target) => {
         await cluster.psql(target, "SELECT lo_from_bytea(50004, 'mine')");
@@ -235,7 +244,8 @@ export const describeLargeObjects = (title: string, start: () => Promise<Cluster
       await restoring(
         async (target) => {
           assert.equal(await readLargeObjectContents(cluster, target), await readLargeObjectContents(cluster, source));
-          const sql = 'SELECT oid, lomowner, lomacl FROM pg_largeobject_metadata ORDER BY oid';
+          const sql =
+            'SELECT oid, lomowner, (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(lomacl) a) FROM pg_largeobject_metadata ORDER BY oid';
           assert.equal(await cluster.psql(target, sql), await cluster.psql(source, sql));
         },
         { id: report.id },
