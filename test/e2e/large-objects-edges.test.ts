@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type BackupOptions, backup, type DbbackupError, type Event, restore, show } from 'dbbackup';
+import { toLargeObjectStatements } from '#src/restore-kit/large-objects.js';
 import { runChild } from '../support/child.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
 import { uniqueDatabaseName, withDatabase } from '../support/database.js';
@@ -163,6 +164,50 @@ describe('large objects at the edges', () => {
         await intoBoth(id, async (target) => assert.equal(await cluster.psql(target, 'SELECT loid FROM pg_largeobject'), '1'));
       },
     ));
+
+  test('whose pages are compressed are parted by what they hold', () =>
+    withSource(
+      `DO $$ DECLARE fd int; BEGIN FOR o IN 1..2 LOOP fd := lo_open(lo_create(o), 131072);
+       FOR i IN 1..20 LOOP PERFORM lowrite(fd, repeat('z', 1048576)::bytea); END LOOP; END LOOP; END $$`,
+      async (source) => {
+        assert.ok(Number(await cluster.psql(source, "SELECT pg_relation_size('pg_largeobject')")) < 4 * 1024 ** 2);
+        const { id } = await save(source, { chunkSizeBytes: 4 * 1024 ** 2 });
+        const content = (await show({ id, outputDir })).manifest.databases[0]?.largeObjects?.content;
+        assert.equal(content?.rowCount, (2 * 20 * 1024 ** 2) / 2048);
+        const largest = Math.max(...(content?.segments ?? []).map(({ rawBytes }) => rawBytes));
+        assert.ok(largest < 6 * 1024 ** 2, `${largest} bytes`);
+        await intoBoth(id, async (target) =>
+          assert.equal(await readLargeObjectContents(cluster, target), await readLargeObjectContents(cluster, source)),
+        );
+      },
+    ));
+
+  test('whose owner is no role end a backup with their name', () =>
+    withSource(
+      `SELECT lo_from_bytea(7, 'a'); SET allow_system_table_mods TO on; UPDATE pg_largeobject_metadata SET lomowner = 4000000000`,
+      (source) =>
+        assert.rejects(
+          save(source),
+          ({ code, message }: DbbackupError) =>
+            code === 'value_unsupported' && message === 'large object 7 belongs to role 4000000000, which does not exist',
+        ),
+    ));
+
+  test('whose grants cannot be made are an error, not a warning of the server', async () => {
+    const { beginSql, endSql } = toLargeObjectStatements('set', 2048);
+    await withDatabase(cluster, async (target) => {
+      await cluster.psql(target, "SELECT lo_from_bytea(7, 'a')");
+      const grants = JSON.stringify([
+        ['postgres', x, 'SELECT', false],
+        [x, z, 'SELECT', false],
+      ]);
+      const insert = `INSERT INTO pg_temp.dbbackup_large_objects VALUES (7, 'postgres', '${grants}', NULL, NULL)`;
+      await assert.rejects(
+        cluster.psql(target, [...beginSql, insert, ...endSql].join(';\n')),
+        new RegExp(`privileges on large object 7 could not be granted: role ${x} may not grant them`),
+      );
+    });
+  });
 
   test('where plpgsql is missing at the target: no role is blamed', () =>
     withSource(`DROP EXTENSION plpgsql; SELECT lo_from_bytea(1, 'a')`, async (source) => {
