@@ -3,6 +3,7 @@ import { displayName } from '../catalog/names.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import type { Session } from '../native/session.js';
+import { foreignKeyChecksQuery } from '../restore-kit/foreign-keys-sql.js';
 import { toTextArray } from './restore-scope.js';
 
 /** Loading into tables that exist already: what must be true before, what is switched off meanwhile, what is proved afterwards. */
@@ -147,7 +148,7 @@ WHERE t.tgrelid IN (SELECT oid FROM affected) AND t.tgtype & 4 <> 0 AND t.tgenab
  * that has rows without a referent. Cost: one join of the two tables for each.
  */
 export const checkForeignKeys = async (session: Session, tables: readonly ExistingTable[]): Promise<number> => {
-  const { rows } = await session.query(foreignKeysQuery, [toOids(tables)]);
+  const { rows } = await session.query(foreignKeyChecksQuery(affected), [toOids(tables)]);
   const violated: string[] = [];
   for (const [title, sql] of rows) if ((await session.query(sql ?? '')).rows[0]?.[0] === 't') violated.push(title ?? '');
   const [first] = violated;
@@ -158,21 +159,3 @@ export const checkForeignKeys = async (session: Session, tables: readonly Existi
   }
   return rows.length;
 };
-
-/** As `RI_Initial_Check` (src/backend/utils/adt/ri_triggers.c) asks. A constraint that was never validated promises nothing. */
-const foreignKeysQuery = `WITH ${affected}, keys AS (
-  SELECT k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype, pg_catalog.array_agg(pg_catalog.quote_ident(f.attname) ORDER BY u.number) AS own,
-    pg_catalog.array_agg(pg_catalog.format('p.%I OPERATOR(%I.%s) c.%I', r.attname, n.nspname, o.oprname, f.attname) ORDER BY u.number) AS matches,
-    (pg_catalog.array_agg(pg_catalog.quote_ident(r.attname) ORDER BY u.number))[1] AS referent
-  FROM pg_catalog.pg_constraint k CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey), pg_catalog.unnest(k.conpfeqop)) WITH ORDINALITY u(own, other, operator, number)
-    JOIN pg_catalog.pg_attribute f ON f.attrelid = k.conrelid AND f.attnum = u.own JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other
-    JOIN pg_catalog.pg_operator o ON o.oid = u.operator JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-  WHERE k.contype = 'f' AND k.conparentid = 0 AND k.convalidated AND (k.conrelid IN (SELECT oid FROM affected) OR k.confrelid IN (SELECT oid FROM affected))
-  GROUP BY k.oid, k.conname, k.conrelid, k.confrelid, k.confmatchtype)
-SELECT pg_catalog.format('constraint %I of %s', keys.conname, keys.conrelid::pg_catalog.regclass),
-  pg_catalog.format('SELECT EXISTS (SELECT FROM %s%s c LEFT JOIN %s%s p ON %s WHERE p.%s IS NULL AND (%s))',
-    CASE WHEN a.relkind = 'p' THEN '' ELSE 'ONLY ' END, keys.conrelid::pg_catalog.regclass, CASE WHEN b.relkind = 'p' THEN '' ELSE 'ONLY ' END, keys.confrelid::pg_catalog.regclass,
-    pg_catalog.array_to_string(keys.matches, ' AND '), keys.referent,
-    (SELECT pg_catalog.string_agg(pg_catalog.format('c.%s IS NOT NULL', column_name), CASE WHEN keys.confmatchtype = 'f' THEN ' OR ' ELSE ' AND ' END)
-     FROM pg_catalog.unnest(keys.own) column_name))
-FROM keys JOIN pg_catalog.pg_class a ON a.oid = keys.conrelid JOIN pg_catalog.pg_class b ON b.oid = keys.confrelid ORDER BY 1`;

@@ -8,6 +8,7 @@ import { listArchives } from '../manifest/store.js';
 import { listFiles } from '../manifest/streams.js';
 import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
+import { toExistingTableFiles } from './existing-tables.js';
 import { toLargeObjectFiles } from './large-objects.js';
 import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
 
@@ -65,10 +66,13 @@ const toDatabaseFiles = (manifest: Manifest, database: ManifestDatabase): readon
     [`${folder}/config`, toDatabaseConfig(manifest, database, segments.length)],
     [`${folder}/name`, `dbname='${database.name.replace(/[\\']/g, '\\$&')}'\n`],
     [`${folder}/exists.sql`, `SELECT pg_catalog.count(*) FROM pg_catalog.pg_database WHERE datname = ${ascii.literal(database.name)};\n`],
-    [`${folder}/session.sql`, toSessionSql(database.encoding, hasDefinitions(manifest))],
+    [`${folder}/session.sql`, toSessionSql(database.encoding)],
     [`${folder}/statements.sql`, statements],
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
+    ...(hasDefinitions(manifest)
+      ? []
+      : [...toExistingTableFiles(quoting, database)].map(([name, content]) => [`${folder}/${name}`, content] as const)),
     ...[...toLargeObjectFiles(database.largeObjects, manifest.files)].map(([name, content]) => [`${folder}/${name}`, content] as const),
     [
       `${folder}/checksums`,
@@ -82,8 +86,6 @@ const ascii = new Quoting('UTF8');
 
 /** For people: the name is written as SQL, in ASCII. */
 const toDatabaseLine = ({ number, name }: ManifestDatabase): string => `${number}\t${ascii.identifier(name)}\n`;
-
-const hasDefinitions = ({ options }: Manifest): boolean => (options.selection?.sections ?? sectionNames).includes('pre-data');
 
 interface Range {
   readonly offset: number;
@@ -156,9 +158,16 @@ const toDatabaseConfig = (manifest: Manifest, database: ManifestDatabase, segmen
     `OUTWARD_KEYS=${toOutwardKeys(database)
       .map(({ oid }) => oid)
       .join(' ')}`,
+    `PUBLIC=${toNamedPublic(manifest, database)?.oid ?? ''}`,
     `SEGMENTS=${segmentCount}`,
     `ROWS=${database.relations.reduce((sum, { rowCount }) => sum + rowCount, 0)}`,
   ]);
+
+const hasDefinitions = ({ options }: Manifest): boolean => (options.selection?.sections ?? sectionNames).includes('pre-data');
+
+/** An archive of named schemas makes `public`, which almost any database has; one of everything does not. */
+const toNamedPublic = ({ options }: Manifest, { schemas }: ManifestDatabase): ManifestDatabase['schemas'][number] | undefined =>
+  (options.selection?.schemas.length ?? 0) > 0 ? schemas.find(({ name }) => name === 'public') : undefined;
 
 const countSegments = (largeObjects: ManifestDatabase['largeObjects']): number =>
   largeObjects === null ? 0 : largeObjects.content.segments.length + largeObjects.metadata.segments.length;

@@ -58,7 +58,7 @@ fail() { # status message
 # --- arguments
 
 database='' jobs='' only_checking=no through_root=no mode=single number_asked=''
-connection=() server=() archive_options=() post_data=()
+connection=() server=() archive_options=() list_options=()
 
 read_arguments() {
   local option
@@ -128,6 +128,7 @@ declare -A config=() config_form=(
   [PRIVILEGES]='^(yes|no)$'
   [DEFINITIONS]='^(yes|no)$'
   [OUTWARD_KEYS]='^([0-9]+( [0-9]+)*)?$'
+  [PUBLIC]='^([1-9][0-9]{0,9})?$'
   [SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
   [ROWS]='^(0|[1-9][0-9]{0,15})$'
 )
@@ -155,9 +156,10 @@ enter_database() { # number
   local path
   folder=restore/$(printf '%04d' "$1")
   check_path "$folder/config"
-  read_config "$folder/config" ENCODING SCHEMA LARGE_OBJECTS LARGE_OBJECT_SEGMENTS OWNERS PRIVILEGES DEFINITIONS OUTWARD_KEYS SEGMENTS ROWS
+  read_config "$folder/config" ENCODING SCHEMA LARGE_OBJECTS LARGE_OBJECT_SEGMENTS OWNERS PRIVILEGES DEFINITIONS OUTWARD_KEYS PUBLIC SEGMENTS ROWS
   kit_files=("$folder"/{config,name,exists.sql,segments.tsv,statements.sql,session.sql,finish.sql,checksums})
   ((config[LARGE_OBJECTS] == 0)) || kit_files+=("$folder"/large-objects.tsv "$folder"/large-objects-{create,write,set}-{begin,end}.sql)
+  [[ ${config[DEFINITIONS]} == yes ]] || kit_files+=("$folder"/existing-{begin,end}.sql)
   for path in "${kit_files[@]}" "${config[SCHEMA]}"; do check_path "$path"; done
   title=''
   ((config[DATABASES] == 1)) || title=" of database $1"
@@ -459,14 +461,42 @@ restore_archive() { # archive jobs options...
   fi
 }
 
-# Of a part of a database: foreign keys to what is outside cannot be made. The list tells a constraint by its OIDs.
-list_post_data() {
-  post_data=(--section=post-data)
-  [[ -n ${config[OUTWARD_KEYS]} ]] || return 0
-  warn 'foreign keys to tables that are not in this backup are left out'
-  pg_restore --list "$work/schema.dump" | grep -Ev "^[0-9]+; 2606 (${config[OUTWARD_KEYS]// /|}) " >"$work/post-data.list"
-  post_data+=(--use-list="$work/post-data.list")
+# Of a part of a database: foreign keys to what is outside cannot be made, and a schema `public` that was named exists already. The list tells both by their
+# OIDs, and a comment by what it depends on, never by a name.
+list_entries() {
+  local line oid entry='' has_public=0
+  local -A keys=() left_out=()
+  list_options=()
+  if [[ -n ${config[PUBLIC]} ]]; then
+    has_public=$(run_psql --command="SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace WHERE nspname = 'public'") || fail $status_failed 'the target cannot be reached'
+  fi
+  [[ -n ${config[OUTWARD_KEYS]} || $has_public == 1 ]] || return 0
+  for oid in ${config[OUTWARD_KEYS]}; do keys[$oid]=yes; done
+  pg_restore --list --verbose "$work/schema.dump" >"$work/all.list" || fail $status_failed "pg_restore $restore_major cannot read the schema archive"
+  while IFS= read -r line; do
+    if [[ $line =~ $entry_form && ${BASH_REMATCH[2]} == 2606 && -n ${keys[${BASH_REMATCH[3]}]-} ]]; then left_out[${BASH_REMATCH[1]}]=yes; fi
+  done <"$work/all.list"
+  ((${#left_out[@]} == 0)) || warn 'foreign keys to tables that are not in this backup are left out'
+  {
+    while IFS= read -r line; do
+      if [[ $line =~ $entry_form ]]; then
+        [[ -z $entry ]] || printf '%s\n' "$entry"
+        entry=$line
+        if [[ -n ${left_out[${BASH_REMATCH[1]}]-} ]]; then entry=''; fi
+        if [[ $has_public == 1 && ${BASH_REMATCH[2]} == 2615 && ${BASH_REMATCH[3]} == "${config[PUBLIC]}" ]]; then entry=''; fi
+      elif [[ $line =~ $needs_form && $entry =~ $comment_form ]]; then
+        [[ $line =~ $needs_form ]]
+        for oid in ${BASH_REMATCH[1]}; do
+          if [[ -n ${left_out[$oid]-} ]]; then entry=''; fi
+        done
+      fi
+    done <"$work/all.list"
+    [[ -z $entry ]] || printf '%s\n' "$entry"
+  } >"$work/wanted.list"
+  list_options=(--use-list="$work/wanted.list")
 }
+
+readonly entry_form='^([0-9]+); ([0-9]+) ([0-9]+) ' comment_form='^[0-9]+; [0-9]+ [0-9]+ COMMENT ' needs_form='^;[[:space:]]+depends on:(( [0-9]+)+)'
 
 # --- data
 
@@ -524,7 +554,8 @@ load_segment() { # segment's number and fields
   fi
 }
 
-# A superuser loads extensions' own tables, which may refer to one another, without their foreign keys and triggers; all other tables have none yet.
+# A superuser loads without foreign keys and triggers: extensions' own tables, which may refer to one another, and tables that existed before, whose foreign keys
+# are checked at the end. All other tables have none yet.
 readonly replica_statement="SELECT pg_catalog.set_config('session_replication_role', 'replica', true) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper \\g /dev/null"
 
 load_data() {
@@ -546,6 +577,14 @@ load_data() {
     fail $status_failed "$count of ${config[SEGMENTS]} segments$title were loaded; drop the target and begin anew"
   fi
   set +m
+}
+
+# Rows into tables that exist: what must be true before they are loaded, and which foreign keys they violate. The scripts print a line for each that is wrong.
+check_existing_tables() { # step message
+  local found
+  [[ ${config[DEFINITIONS]} == no ]] || return 0
+  found=$(run_psql --file="$folder/session.sql" --file="$folder/existing-$1.sql") || fail $status_failed "the existing tables$title could not be checked"
+  [[ -z $found ]] || fail $status_failed "$2$title: ${found//$'\n'/, }"
 }
 
 # --- large objects
@@ -689,8 +728,10 @@ main() {
 restore_database() {
   [[ ${config[OWNERS]} == yes ]] || archive_options+=(--no-owner)
   [[ ${config[PRIVILEGES]} == yes ]] || archive_options+=(--no-privileges)
+  check_existing_tables begin 'rows cannot be loaded into the existing tables'
+  list_entries
   say "creating tables$title"
-  restore_archive "$work/schema.dump" 1 --section=pre-data || fail $status_failed "the tables could not be created$title"
+  restore_archive "$work/schema.dump" 1 --section=pre-data "${list_options[@]}" || fail $status_failed "the tables could not be created$title"
   # Before the rows: a role that is missing or an OID that is taken shows at once.
   ((config[LARGE_OBJECTS] == 0)) || create_large_objects
   say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments$title, $jobs at a time"
@@ -700,11 +741,10 @@ restore_database() {
     load_large_objects
   fi
   say "creating indexes and constraints$title"
-  list_post_data || fail $status_failed 'the archive cannot be listed'
-  restore_archive "$work/schema.dump" "$jobs" "${post_data[@]}" || fail $status_failed "an index or constraint could not be created$title"
-  [[ ${config[DEFINITIONS]} == yes ]] || warn 'rows were added to tables that existed: their foreign keys were not checked'
+  restore_archive "$work/schema.dump" "$jobs" --section=post-data "${list_options[@]}" || fail $status_failed "an index or constraint could not be created$title"
   say "setting sequences, refreshing materialized views, analysing$title"
   run_psql --output=/dev/null --file="$folder/session.sql" --file="$folder/finish.sql" || fail $status_failed "the last steps failed$title"
+  check_existing_tables end 'rows were loaded, and some have no referent'
 }
 
 main "$@"

@@ -51,13 +51,8 @@ export const toCopyFrom = (quoting: Quoting, relation: ManifestRelation, target:
   return `COPY ${quoting.qualified(target)}${columns} FROM STDIN (FORMAT ${relation.format});\n`;
 };
 
-/** Rows that go into tables which exist pass their triggers and foreign keys where the role may. */
-const replicaSql = [
-  "SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper \\g /dev/null",
-];
-
-/** What each psql session starts with: the settings the rows were read under, and none of the target's time limits. `hasDefinitions`: the backup makes the tables itself. */
-export const toSessionSql = (encoding: string, hasDefinitions = true): string =>
+/** What each psql session starts with: the settings the rows were read under, and none of the target's time limits. */
+export const toSessionSql = (encoding: string): string =>
   [
     `SET client_encoding TO '${encoding}';`,
     'SET standard_conforming_strings TO on;',
@@ -75,7 +70,6 @@ export const toSessionSql = (encoding: string, hasDefinitions = true): string =>
     "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings",
     "WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout') \\g /dev/null",
     "SELECT pg_catalog.set_config('search_path', '', false) \\g /dev/null",
-    ...(hasDefinitions ? [] : replicaSql),
     '',
   ].join('\n');
 
