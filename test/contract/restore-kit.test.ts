@@ -321,6 +321,7 @@ describe('restore.sh', () => {
     'SCHEMA=../../etc/passwd',
     'SCHEMA=/etc/passwd',
     'LARGE_OBJECTS=../x',
+    'PUBLIC=$(touch x)',
     'SEGMENTS=a[$(touch x)]',
   ];
   const databases = ['$(touch x)\t"x"', '2\t"x"', '../1\t"x"'];
