@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type EndSignal, signalStatuses } from './exit-codes.js';
 
 /** A signal was received: the reason the run's AbortSignal carries. */
@@ -17,6 +18,8 @@ export class SignalReceived extends Error {
  */
 export const withSignals = async <T>(onFirst: (signal: EndSignal) => void, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {
   const controller = new AbortController();
+  // Every session of a run listens, and each database of a cluster has one.
+  setMaxListeners(0, controller.signal);
   const receive = (signal: EndSignal): void => {
     if (controller.signal.aborted) process.exit(signalStatuses[signal]);
     controller.abort(new SignalReceived(signal));

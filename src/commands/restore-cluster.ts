@@ -216,7 +216,7 @@ class ClusterRestore {
     await run(properties);
   }
 
-  /** The old database goes only once the new one stands. */
+  /** The old database goes once the new one is created, before its contents are restored. */
   async #replace(name: string, create: () => Promise<void>): Promise<void> {
     const { session } = this.#parts;
     const oldName = `dbbackup_old_${randomBytes(6).toString('hex')}`;

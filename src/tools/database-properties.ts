@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { runTool, type ToolOptions } from './run-tool.js';
-import { splitScript } from './sql-script.js';
+import { checkClientEncoding, checkStatement, splitScript, standardStrings } from './sql-script.js';
 import type { Tool } from './tool.js';
 
 export interface DatabaseScriptOptions extends ToolOptions {
@@ -54,10 +54,12 @@ export const sortDatabaseScript = (script: Buffer): DatabaseScript => {
   const statements = splitScript(script.toString('latin1')).filter(({ isCommand }) => !isCommand);
   const texts = statements.map(({ text }) => text);
   const encoding = isUtf8(script) ? "SET client_encoding = 'UTF8';" : texts.find((text) => text.startsWith('SET client_encoding = '));
+  if (encoding !== undefined) checkClientEncoding(encoding);
   const others = texts.filter((text) => !settingForm.test(text));
+  others.forEach(checkStatement);
   const isCreation = (text: string): boolean => text.startsWith('CREATE DATABASE ');
   return {
-    settings: [...(encoding === undefined ? [] : [encoding]), 'SET standard_conforming_strings = on;'],
+    settings: [...(encoding === undefined ? [] : [encoding]), standardStrings],
     creation: others.filter(isCreation),
     properties: others.filter((text) => !isCreation(text)),
   };

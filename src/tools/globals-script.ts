@@ -1,4 +1,13 @@
-import { readIdentifier, readLiteral, scriptPatterns, splitScript } from './sql-script.js';
+import { orderMemberships } from './memberships.js';
+import {
+  checkClientEncoding,
+  checkStatement,
+  readIdentifier,
+  readLiteral,
+  scriptPatterns,
+  splitScript,
+  standardStrings,
+} from './sql-script.js';
 
 /** What `pg_dumpall --globals-only` writes, sorted. Statements are pg_dumpall's own, as bytes (`latin1`); names and paths are read as UTF-8. */
 export interface Globals {
@@ -27,6 +36,9 @@ const { identifier, literal } = scriptPatterns;
 const pattern = (text: string): RegExp => new RegExp(`^${text.replaceAll('ID', `(${identifier})`)}`);
 
 const settingForm = /^SET \w+ = /;
+/** Scripts say themselves how literals are read: pg_dumpall's are the same either way. */
+const stringForm = /^SET (?:standard_conforming_strings|escape_string_warning) = /;
+const readOnlyForm = /^SET default_transaction_read_only = off;$/;
 const roleForms = [
   pattern('(?:CREATE|ALTER) ROLE ID'),
   pattern('COMMENT ON ROLE ID'),
@@ -51,9 +63,12 @@ export const parseGlobals = (script: Buffer): Globals => {
   // \restrict and \unrestrict are for a script that psql reads as a whole; no other command is among the statements that are taken over.
   for (const { text: sql } of splitScript(script.toString('latin1')).filter(({ isCommand }) => !isCommand)) {
     if (settingForm.test(sql)) {
+      if (stringForm.test(sql)) continue;
+      if (!readOnlyForm.test(sql)) checkClientEncoding(sql);
       settings.push(sql);
       continue;
     }
+    checkStatement(sql);
     const tablespace = firstMatch(tablespaceForms, sql);
     if (tablespace === null) {
       const role = firstMatch(roleForms, sql);
@@ -77,18 +92,23 @@ export interface GlobalsScripts {
   readonly tablespaces: string | null;
 }
 
-/** What to run on a target that has these roles and tablespaces: they are left as they are, but for memberships in roles that are new. */
+/** What to run on a target that has these roles and tablespaces: they are left as they are, but for memberships in roles that are new. See `orderMemberships`. */
 export const toGlobalsScripts = (
   globals: Globals,
   existing: { readonly roles: ReadonlySet<string>; readonly tablespaces: ReadonlySet<string> },
 ): GlobalsScripts => {
-  const join = (statements: readonly string[]): string => [...globals.settings, ...statements, ''].join('\n');
+  const join = (statements: readonly string[]): string => [...globals.settings, standardStrings, ...statements, ''].join('\n');
   const roles = globals.roles.filter(
     (statement) => statement.roles.length === 0 || statement.roles.some((role) => !existing.roles.has(role)),
   );
   const tablespaces = globals.tablespaces.filter(({ tablespace }) => !existing.tablespaces.has(tablespace));
   return {
-    roles: join(roles.map(({ sql }) => sql)),
+    roles: join(
+      orderMemberships(
+        roles.map(({ sql }) => sql),
+        globals.roles.map(({ sql }) => sql),
+      ),
+    ),
     tablespaces: tablespaces.length === 0 ? null : join(tablespaces.map(({ sql }) => sql)),
   };
 };

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { sortDatabaseScript } from '#src/tools/database-properties.js';
 import { parseGlobals, toGlobalsScripts } from '#src/tools/globals-script.js';
+import { orderMemberships } from '#src/tools/memberships.js';
 import { readIdentifier, readLiteral, splitScript } from '#src/tools/sql-script.js';
 
 const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -40,6 +41,28 @@ describe('splitScript', () => {
   it('refuses what psql would run as a command, and what has no end', () => {
     assert.throws(() => splitScript('SELECT 1 \\! ls\n;'), { code: 'tool_failed' });
     assert.throws(() => splitScript("COMMENT ON ROLE x IS 'y"), { code: 'tool_failed' });
+  });
+
+  const command = '\n\\! touch PWNED\n--';
+  for (const hidden of [
+    `SELECT 1 /* ' */;${command}';`,
+    `SELECT $$'$$;${command}';`,
+    `SELECT $a$'$a$;${command}';`,
+    `SELECT \xe9E'\\';${command}';`,
+    `SELECT 1E'\\', '${command}';`,
+    `SELECT E'a'\n'\\', '${command}';`,
+    `SELECT U&'\\', '${command}';`,
+    `SELECT 1 -- x\r\\! touch PWNED\n;`,
+    `SELECT 1 :x;`,
+    `SELECT '\0'${command};`,
+  ])
+    it(`refuses what psql might read in another way: ${JSON.stringify(hidden)}`, () => {
+      assert.throws(() => splitScript(hidden), { code: 'tool_failed' });
+    });
+
+  it('takes literals of any length', () => {
+    for (const sql of [`COMMENT ON ROLE x IS '${"a''".repeat(10_000_000)}';`, `COMMENT ON ROLE x IS E'${"\\\\''".repeat(3_000_000)}';`])
+      assert.equal(splitScript(sql)[0]?.text.length, sql.length);
   });
 
   it('reads identifiers and literals back', () => {
@@ -100,8 +123,8 @@ describe('parseGlobals', () => {
     const all = splitScript(bytes(script)).filter(({ isCommand }) => !isCommand);
     const kept = new Set([...splitScript(roles), ...splitScript(tablespaces ?? '')].map(({ text }) => text));
     assert.deepEqual(
-      all.filter(({ text }) => !kept.has(text)),
-      [],
+      all.filter(({ text }) => !kept.has(text)).map(({ text }) => Buffer.from(text, 'latin1').toString('utf8')),
+      ['GRANT "Röle; x" TO app WITH ADMIN OPTION GRANTED BY postgres;', 'GRANT app TO postgres GRANTED BY postgres;'],
     );
   });
 
@@ -116,12 +139,59 @@ describe('parseGlobals', () => {
       [
         'SET default_transaction_read_only = off;',
         "SET client_encoding = 'UTF8';",
+        'SET standard_conforming_strings = on;',
         'CREATE ROLE "Röle; x";',
         'ALTER ROLE "Röle; x" WITH NOLOGIN;',
-        'GRANT "Röle; x" TO app WITH ADMIN OPTION GRANTED BY postgres;',
+        'GRANT "Röle; x" TO app WITH ADMIN OPTION;',
         'GRANT SET ON PARAMETER log_min_duration_statement TO app;',
       ],
     );
+  });
+});
+
+describe('statements that psql is not to see', () => {
+  for (const sql of [
+    "SET client_encoding = 'SJIS';",
+    "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);",
+    'COPY x FROM STDIN;',
+    "SET search_path = 'x';",
+  ])
+    it(sql, () => {
+      assert.throws(() => parseGlobals(Buffer.from(sql)), { code: 'tool_failed' });
+    });
+
+  it('standard strings are on, whatever the script says', () => {
+    const globals = parseGlobals(Buffer.from('SET standard_conforming_strings = off;\nCREATE ROLE a;'));
+    const { roles } = toGlobalsScripts(globals, { roles: new Set(), tablespaces: new Set() });
+    assert.equal(roles, 'SET standard_conforming_strings = on;\nCREATE ROLE a;\n');
+  });
+
+  it('an encoding of clients alone is refused in a database script', () => {
+    assert.throws(() => sortDatabaseScript(Buffer.from("SET client_encoding = 'SJIS';\nCOMMENT ON DATABASE x IS '\xff';", 'latin1')), {
+      code: 'tool_failed',
+    });
+  });
+});
+
+describe('orderMemberships', () => {
+  it('leaves superusers out as grantors, and puts the right to grant before grants', () => {
+    const root = '"root GRANTED BY x"';
+    const script = [
+      `ALTER ROLE ${root} WITH SUPERUSER INHERIT;`,
+      'GRANT grp TO c GRANTED BY b;',
+      'GRANT grp TO b WITH ADMIN OPTION, INHERIT FALSE GRANTED BY alice;',
+      `GRANT grp TO alice WITH ADMIN OPTION GRANTED BY ${root};`,
+      `GRANT ${root} TO " GRANTED BY postgres;" GRANTED BY other;`,
+      'GRANT SET ON PARAMETER log_statement TO alice;',
+    ];
+    assert.deepEqual(orderMemberships(script, script), [
+      `ALTER ROLE ${root} WITH SUPERUSER INHERIT;`,
+      'GRANT grp TO alice WITH ADMIN OPTION;',
+      `GRANT ${root} TO " GRANTED BY postgres;" GRANTED BY other;`,
+      'GRANT grp TO b WITH ADMIN OPTION, INHERIT FALSE GRANTED BY alice;',
+      'GRANT grp TO c GRANTED BY b;',
+      'GRANT SET ON PARAMETER log_statement TO alice;',
+    ]);
   });
 });
 
