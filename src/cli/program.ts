@@ -202,7 +202,9 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
 
   const cluster = backup
     .command('cluster')
-    .description('back up all databases of a server, its roles and tablespaces')
+    .description(
+      'back up all databases of a server, its roles and tablespaces; as a superuser, or with --no-role-passwords as a member of pg_read_all_data',
+    )
     .argument(
       '[CONNECTION]',
       'a database to connect to first: name, postgres:// URI or keyword string',

@@ -35,7 +35,7 @@ export const prepareTarget = async (
   });
 };
 
-/** The old database goes only once the new one stands. */
+/** The old database goes once the new one is created, before its contents are restored. */
 const replaceDatabase = async (session: Session, connection: ConnectionOptions, name: string, source: ManifestDatabase): Promise<void> => {
   const newName = `dbbackup_new_${randomBytes(6).toString('hex')}`;
   const createSql = await createStatement(session, newName, source);
