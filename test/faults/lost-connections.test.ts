@@ -33,7 +33,7 @@ describe('a connection that is lost', () => {
       await withScene(slowTableSql, async (scene) => {
         const { cluster, database, repository } = scene;
         // Chunks that are larger than all memory on the way: the server is in the middle of one.
-        const run = startSlowBackup(cluster.uri(database, login), repository, '--chunk-size', '64MB', '--compression', 'zstd:12');
+        const run = startSlowBackup(cluster.uri(database, login), repository, '--chunk-size', '64MB', '--compression', 'zstd:19');
         await run.waitFor((event) => event.type === 'progress' && event.rawBytes > 0);
         await terminate(scene, "query LIKE 'COPY %' AND state = 'active'");
         const { message } = await expectLost(run);
