@@ -1,11 +1,12 @@
 import { DbbackupError } from '../core/errors.js';
 import { readLargeObjectFacts, readLargeObjectWarnings } from './large-objects.js';
-import type { Catalog, Column, DatabaseSettings, ForeignKey, Relation, Sequence, ServerFacts } from './model.js';
+import type { Catalog, Column, DatabaseSettings, ForeignKey, OutwardReference, Relation, Sequence, ServerFacts } from './model.js';
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
   databaseQuery,
   foreignKeysQuery,
   otherRelationsQuery,
+  outwardReferencesQuery,
   partedTablesQuery,
   relationsQuery,
   schemasQuery,
@@ -49,6 +50,8 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
   const { materializedViews, warnings } = orderRefresh(views, dependencies);
   const sequences = await readSequences(session, scope);
   const largeObjects = scope.hasLargeObjects ? await readLargeObjectFacts(session, server.blockSizeBytes) : null;
+  const outwardReferences =
+    oids === null ? [] : (await session.query(outwardReferencesQuery(oids, scope.hasExtensions))).rows.map(toOutwardReference);
   const parted = scope.isNamingTables && oids !== null ? (await session.query(partedTablesQuery(oids))).rows : [];
   return {
     server,
@@ -61,7 +64,8 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
       name: toText(row, 2),
       kind: toText(row, 4),
     })),
-    foreignKeys: (await session.query(foreignKeysQuery(oids))).rows.map(toForeignKey),
+    foreignKeys: (await session.query(foreignKeysQuery(oids, scope.hasExtensions))).rows.map(toForeignKey),
+    outwardReferences,
     rowless: [...rowless],
     relations,
     sequences,
@@ -71,8 +75,22 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
       ...warnings,
       ...parted.map((row) => withoutPartitions({ schema: toText(row, 0), name: toText(row, 1) })),
       ...(scope.hasLargeObjects ? await readLargeObjectWarnings(session) : []),
+      ...warnOfOutside(outwardReferences, views),
     ],
   };
+};
+
+/** Views that read what is not saved. */
+const warnOfOutside = (
+  references: readonly OutwardReference[],
+  views: readonly { readonly oid: number; readonly schema: string; readonly name: string }[],
+): readonly string[] => {
+  const names = new Map(views.map((view) => [view.oid, displayName(view)]));
+  return references.flatMap(({ kind, relationOid, refersTo }) => {
+    const name = names.get(relationOid);
+    if (kind !== 'rule' || name === undefined) return [];
+    return [`${name} reads ${displayName(refersTo)}, which is not saved: a restore makes it only where that is`];
+  });
 };
 
 const withoutPartitions = (table: { readonly schema: string; readonly name: string }): string =>
@@ -89,6 +107,14 @@ const toForeignKey = (row: Row): ForeignKey => ({
   oid: toNumber(row, 0),
   relationOid: toNumber(row, 1),
   refersTo: { oid: toNumber(row, 2), schema: toText(row, 3), name: toText(row, 4) },
+  isOutward: toFlag(row, 5),
+});
+
+const toOutwardReference = (row: Row): OutwardReference => ({
+  kind: toText(row, 0) === 'rule' ? 'rule' : 'parent',
+  oid: toNumber(row, 1),
+  relationOid: toNumber(row, 2),
+  refersTo: { oid: toNumber(row, 3), schema: toText(row, 4), name: toText(row, 5) },
 });
 
 const readServer = async (session: QuerySession): Promise<ServerFacts> => {
@@ -187,7 +213,9 @@ const createColumnCache = (types: TypeResolver): ((json: string) => readonly Col
 const sequencesPerQuery = 200;
 
 const readSequences = async (session: QuerySession, { oids, rowless }: Scope): Promise<readonly Sequence[]> => {
-  const listed = (await session.query(sequencesQuery(oids))).rows.map(toNames).filter(({ oid }) => !rowless.has(oid));
+  const listed = (await session.query(sequencesQuery(oids))).rows
+    .map((row) => ({ ...toNames(row), ownerOid: typeof row[4] === 'string' ? Number(row[4]) : null }))
+    .filter(({ oid }) => !rowless.has(oid));
   const sequences: Sequence[] = [];
   for (let begin = 0; begin < listed.length; begin += sequencesPerQuery) {
     const batch = listed.slice(begin, begin + sequencesPerQuery);

@@ -57,6 +57,8 @@ export interface Sequence {
   readonly schema: string;
   readonly name: string;
   readonly quotedName: string;
+  /** The table that it belongs to: a serial's or an identity column's. */
+  readonly ownerOid: number | null;
   /** 64-bit, as decimal text. */
   readonly lastValue: string;
   readonly isCalled: boolean;
@@ -140,7 +142,24 @@ export interface ForeignKey {
   readonly oid: number;
   readonly relationOid: number;
   /** Need not be saved. */
-  readonly refersTo: { readonly oid: number; readonly schema: string; readonly name: string };
+  readonly refersTo: NamedRelation;
+  /** Whether it leads out of the backup: its referent is neither saved nor made by an extension that is. */
+  readonly isOutward: boolean;
+}
+
+export interface NamedRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** What a saved relation needs that is neither saved nor made by an extension that is: what its rule or its query reads, or its parent. */
+export interface OutwardReference {
+  readonly kind: 'rule' | 'parent';
+  /** Of the rule, which is the query of a view; of a child the relation's. */
+  readonly oid: number;
+  readonly relationOid: number;
+  readonly refersTo: NamedRelation;
 }
 
 export interface Catalog {
@@ -151,6 +170,7 @@ export interface Catalog {
   readonly schemas: readonly NamedSchema[];
   readonly otherRelations: readonly OtherRelation[];
   readonly foreignKeys: readonly ForeignKey[];
+  readonly outwardReferences: readonly OutwardReference[];
   /** Relations and sequences whose rows or value the options leave out, with the reason. */
   readonly rowless: readonly (readonly [oid: number, reason: string])[];
   /** Ordered by schema and name, bytewise. */

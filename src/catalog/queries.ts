@@ -73,9 +73,12 @@ FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_names
 
 const rangeOf = (version: number): string => (version >= 140000 ? 't.oid IN (r.rngtypid, r.rngmultitypid)' : 't.oid = r.rngtypid');
 
-/** Saved sequences. A standby cannot read unlogged ones: they start anew there as they would after a crash. */
+/** Saved sequences, with the OID of the table that owns each. A standby cannot read unlogged ones: they start anew there as they would after a crash. */
 export const sequencesQuery = (oids: string | null): string => `${savedRelations("'S'", oids)}
-SELECT s.oid, s.nspname, s.relname, s.quoted_name FROM saved s WHERE NOT (s.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) ${byName}`;
+SELECT s.oid, s.nspname, s.relname, s.quoted_name,
+  (SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid AND d.objsubid = 0
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') LIMIT 1)
+FROM saved s WHERE NOT (s.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()) ${byName}`;
 
 /** The state of some sequences, in one round trip. Takes names that the server quoted. */
 export const sequenceValuesQuery = (sequences: readonly { readonly oid: number; readonly quotedName: string }[]): string =>
@@ -138,7 +141,30 @@ export const partedTablesQuery = (oids: string): string => `SELECT DISTINCT n.ns
   JOIN pg_catalog.pg_class c ON c.oid = i.inhparent AND c.relkind = 'p' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE i.inhparent = ANY ('${oids}'::pg_catalog.oid[]) AND i.inhrelid <> ALL ('${oids}'::pg_catalog.oid[]) ORDER BY 1, 2`;
 
-/** Foreign keys of saved relations: OIDs of the constraint, its relation and the one it refers to, and that one's schema and name. */
-export const foreignKeysQuery = (oids: string | null): string => `${savedRelations("'r', 'p'", oids)}
-SELECT k.oid, k.conrelid, k.confrelid, n.nspname, c.relname FROM pg_catalog.pg_constraint k JOIN saved s ON s.oid = k.conrelid
+/**
+ * Whether a relation is outside a backup of a part: a user's, or an extension's that is not saved either. No query with `oids` null needs it.
+ */
+const isOutside = (oid: string, hasExtensions: boolean): string =>
+  `NOT EXISTS (SELECT FROM saved o WHERE o.oid = ${oid})${
+    hasExtensions
+      ? ` AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = ${oid} AND e.objsubid = 0 AND e.deptype = 'e')`
+      : ''
+  }`;
+
+/** Foreign keys of saved relations: OIDs of the constraint, its relation and the one it refers to, that one's schema and name, whether that one is outside the backup. */
+export const foreignKeysQuery = (oids: string | null, hasExtensions: boolean): string => `${savedRelations("'r', 'p'", oids)}
+SELECT k.oid, k.conrelid, k.confrelid, n.nspname, c.relname, ${oids === null ? 'false' : isOutside('k.confrelid', hasExtensions)}
+FROM pg_catalog.pg_constraint k JOIN saved s ON s.oid = k.conrelid
   JOIN pg_catalog.pg_class c ON c.oid = k.confrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1`;
+
+/** What views, rules and children need outside a backup of a part: kind, OIDs of the rule or child, its relation and the one it needs, that one's schema and name. */
+export const outwardReferencesQuery = (
+  oids: string,
+  hasExtensions: boolean,
+): string => `${savedRelations("'r', 'p', 'v', 'm', 'f', 'S'", oids)}, needs AS (
+  SELECT DISTINCT 'rule' AS kind, w.oid, w.ev_class AS relation, d.refobjid AS needed FROM pg_catalog.pg_rewrite w JOIN saved s ON s.oid = w.ev_class
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  UNION ALL SELECT 'parent', i.inhrelid, i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN saved s ON s.oid = i.inhrelid)
+SELECT needs.kind, needs.oid, needs.relation, needs.needed, n.nspname, c.relname FROM needs
+  JOIN pg_catalog.pg_class c ON c.oid = needs.needed JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE needs.needed >= 16384 AND ${isOutside('needs.needed', hasExtensions)} ORDER BY 2, 4`;

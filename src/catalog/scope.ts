@@ -13,6 +13,8 @@ export interface Scope {
   readonly hasLargeObjects: boolean;
   /** Whether tables were named: partitions of one do not come with it, which is worth a warning. */
   readonly isNamingTables: boolean;
+  /** Whether extensions are saved: pg_dump leaves them out where tables or schemas are named. */
+  readonly hasExtensions: boolean;
   /** Whether materialised views are to be refreshed by a restore. */
   readonly isRefreshing: boolean;
 }
@@ -26,7 +28,14 @@ export interface ScopeOptions {
 }
 
 /** Everything: no query is needed. */
-export const wholeScope: Scope = { oids: null, rowless: new Map(), hasLargeObjects: true, isNamingTables: false, isRefreshing: true };
+export const wholeScope: Scope = {
+  oids: null,
+  rowless: new Map(),
+  hasLargeObjects: true,
+  isNamingTables: false,
+  hasExtensions: true,
+  isRefreshing: true,
+};
 
 /**
  * Matches the patterns on the server, inside the caller's transaction if there is one, and follows pg_dump in what they mean (`selectDumpableTable`, `getOwnedSeqs`, `processExtensionTables`;
@@ -70,6 +79,7 @@ export const readScope = async (
     rowless,
     hasLargeObjects: withLargeObjects && sections.includes('data'),
     isNamingTables: tables.length > 0,
+    hasExtensions: !narrowed,
     isRefreshing: selection.isRefreshing,
   };
 };

@@ -1,6 +1,6 @@
 import { afterFailure } from '../catalog/after-failure.js';
 import { displayName } from '../catalog/names.js';
-import { DbbackupError } from '../core/errors.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import type { Session } from '../native/session.js';
 import { foreignKeyChecksQuery } from '../restore-kit/foreign-keys-sql.js';
@@ -74,10 +74,11 @@ const refuseRows = async (session: Session, tables: readonly ExistingTable[]): P
 
 const toOids = (tables: readonly ExistingTable[]): string => `{${tables.map(({ oid }) => oid).join(',')}}`;
 
-/** The tables and all they are partitions of: constraints and triggers may stand there. */
+/** The tables, all they are partitions of and all their own partitions, to which rows may be passed on: constraints and triggers may stand anywhere there. */
 const affected = `affected AS (
   SELECT u.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid)
-  UNION SELECT a.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid), LATERAL pg_catalog.pg_partition_ancestors(u.oid) a)`;
+  UNION SELECT a.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid), LATERAL pg_catalog.pg_partition_ancestors(u.oid) a
+  UNION SELECT t.relid FROM pg_catalog.unnest($1::pg_catalog.oid[]) u(oid), LATERAL pg_catalog.pg_partition_tree(u.oid) t)`;
 
 /** Whether this role may set session_replication_role: superusers, and from PostgreSQL 15 on whom it was granted to. */
 export const canReplicate = async (session: Session): Promise<boolean> => {
@@ -113,16 +114,13 @@ export const withoutTriggers = async (
       details: { object: first.title },
     });
   }
-  const disabled: string[] = [];
-  const putBack = (): Promise<void> =>
-    withOwnSession(async (own) => {
-      for (const sql of disabled) await own.query(sql);
-    });
+  const disabled: { readonly title: string; readonly enableSql: string }[] = [];
+  const putBack = (): Promise<void> => enableAll(disabled, withOwnSession);
   try {
-    for (const { disableSql, enableSql } of triggers) {
+    for (const trigger of triggers) {
       // First: a statement that was cancelled may have been carried out.
-      disabled.push(enableSql);
-      await session.query(disableSql);
+      disabled.push(trigger);
+      await session.query(trigger.disableSql);
     }
     await load();
   } catch (error) {
@@ -131,17 +129,85 @@ export const withoutTriggers = async (
   await putBack();
 };
 
+/** Tries every one. Errors: `triggers_disabled` with the statements that are still to be run. */
+const enableAll = async (
+  triggers: readonly { readonly title: string; readonly enableSql: string }[],
+  withOwnSession: (use: (session: Session) => Promise<void>) => Promise<void>,
+): Promise<void> => {
+  const waiting = new Map(triggers.map(({ enableSql, title }) => [enableSql, title]));
+  const failures: unknown[] = [];
+  try {
+    await withOwnSession(async (own) => {
+      for (const sql of [...waiting.keys()]) {
+        await own.query(sql).then(
+          () => waiting.delete(sql),
+          (error: unknown) => failures.push(error),
+        );
+      }
+    });
+  } catch (error) {
+    failures.push(error);
+  }
+  if (waiting.size === 0) return;
+  throw new DbbackupError('triggers_disabled', `left disabled: ${[...waiting.values()].join(', ')}`, {
+    cause: failures[0],
+    details: {
+      object: [...waiting.values()][0] ?? '',
+      hint: `Put them back: ${[...waiting.keys()].map((sql) => `${sql};`).join(' ')}`,
+      later: failures.map(toDbbackupError),
+    },
+  });
+};
+
 const mostNamed = 5;
 
-/** Title, and the statements that disable a trigger and put it back. Triggers of a foreign key are told as the constraint. Under the role `replica` only those fire that say so. */
+/** Title, and the statements that disable a trigger and put it back: of each table of a partition tree alone, since the states need not be the same. Triggers of a foreign key are told as the constraint. Under the role `replica` only those fire that say so. */
 const triggersQuery = (isReplicating: boolean): string => `WITH ${affected}
 SELECT CASE WHEN k.oid IS NULL OR NOT t.tgisinternal THEN pg_catalog.format('trigger %I of %s', t.tgname, t.tgrelid::pg_catalog.regclass)
     ELSE pg_catalog.format('constraint %I of %s', k.conname, k.conrelid::pg_catalog.regclass) END,
-  pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::pg_catalog.regclass, t.tgname),
-  pg_catalog.format('ALTER TABLE %s ENABLE %sTRIGGER %I', t.tgrelid::pg_catalog.regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname)
+  pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', t.tgrelid::pg_catalog.regclass, t.tgname),
+  pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I', t.tgrelid::pg_catalog.regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname)
 FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint
 WHERE t.tgrelid IN (SELECT oid FROM affected) AND t.tgtype & 4 <> 0 AND t.tgenabled IN (${isReplicating ? "'A', 'R'" : "'O', 'A'"})
-  AND (NOT t.tgisinternal OR k.contype = 'f') ORDER BY t.tgisinternal DESC, 1`;
+  AND (NOT t.tgisinternal OR k.contype = 'f' OR (t.tgparentid <> 0 AND k.oid IS NULL)) ORDER BY t.tgisinternal DESC, 1`;
+
+/** Adds to the error of a load that failed which foreign keys of the tables no query has proved: rows that were loaded stand behind them. */
+export const withUnprovedKeys = async (
+  session: Session,
+  tables: readonly ExistingTable[],
+  failure: DbbackupError,
+): Promise<DbbackupError> => {
+  const { rows } = await session.query(foreignKeyChecksQuery(affected), [toOids(tables)]);
+  if (rows.length === 0) return failure;
+  const named = rows.slice(0, mostNamed).map(([title]) => title);
+  const rest = rows.length > mostNamed ? ` and ${rows.length - mostNamed} more` : '';
+  const { hint } = failure;
+  const advice = `Rows that were loaded have not been checked against ${named.join(', ')}${rest}: take them out before the tables are used.`;
+  return new DbbackupError(failure.code, failure.message, {
+    cause: failure.cause,
+    details: { ...failure.details, hint: hint === undefined ? advice : `${hint} ${advice}` },
+  });
+};
+
+/** Errors: `target_incompatible` naming the first sequence whose value could not be set: to be asked before rows are loaded. */
+export const checkSequences = async (session: Session, { sequences }: ManifestDatabase): Promise<void> => {
+  for (let begin = 0; begin < sequences.length; begin += batchSize) {
+    const batch = sequences.slice(begin, begin + batchSize);
+    const { rows } = await session.query(sequencesQuery, [
+      toTextArray(batch.map(({ schema }) => schema)),
+      toTextArray(batch.map(({ name }) => name)),
+    ]);
+    const found = new Set(rows.map(([number]) => Number(number)));
+    const missing = batch.find((_, index) => !found.has(index + 1));
+    if (missing === undefined) continue;
+    const object = displayName(missing);
+    throw new DbbackupError('target_incompatible', `sequence ${object} does not exist in the target`, { details: { object } });
+  }
+};
+
+const sequencesQuery = `SELECT u.number
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) WITH ORDINALITY u(schema, name, number)
+  JOIN pg_catalog.pg_namespace n ON n.nspname = u.schema JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.name AND c.relkind = 'S'`;
 
 /**
  * Proves every foreign key from or to the tables by a query, since nothing did while they were loaded. Resolves with their number. Errors: `constraint_violated` naming each constraint

@@ -120,13 +120,16 @@ export const reduceDatabase = (
   // A sequence that came with its table has its value, too.
   const sequenceOids = new Set(database.sequences.map(({ oid }) => oid));
   const isOwned = (oid: number): boolean => sequenceOids.has(oid);
+  // An archive without definitions does not tell that a sequence comes with its table.
+  const isWithOwner = (oid: number, ownerOid: number | null): boolean =>
+    hasData && ownerOid !== null && relationOids.has(ownerOid) && !rowlessOids.has(oid) && !choice.excludedOids.has(oid);
   const isThere = (oid: number): boolean => restored.has(oid) || !known.has(oid);
   const viewOids = new Map(database.otherRelations.map(({ oid, schema, name }) => [JSON.stringify([schema, name]), oid]));
   const isPartial = selection.tables.length > 0 || selection.schemas.length > 0;
   return {
     ...database,
     relations: database.relations.filter(({ oid, kind }) => isThere(oid) && (isLoaded(oid) || (kind === 'p' && hasData))),
-    sequences: database.sequences.filter(({ oid }) => isThere(oid) && isLoaded(oid)),
+    sequences: database.sequences.filter(({ oid, ownerOid }) => isThere(oid) && (isLoaded(oid) || isWithOwner(oid, ownerOid))),
     materializedViews: selection.isRefreshing
       ? database.materializedViews.filter(({ schema, name }) => {
           const oid = viewOids.get(JSON.stringify([schema, name])) ?? -1;

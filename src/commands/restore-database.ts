@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { afterFailure } from '../catalog/after-failure.js';
 import { displayName, displayText } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import { type Emit, systemClock } from '../core/context.js';
-import { DbbackupError } from '../core/errors.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { Selection } from '../core/selection.js';
 import { runTasks, toTasks } from '../engine/executor.js';
 import { type Amount, withProgress } from '../engine/progress.js';
@@ -20,7 +21,14 @@ import { type RestoreArchiveOptions, restoreEntries, restorePostData, restorePre
 import { analyze } from './analyze.js';
 import { checkComparable, checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
-import { canReplicate, checkForeignKeys, findExistingTables, withoutTriggers } from './existing-tables.js';
+import {
+  canReplicate,
+  checkForeignKeys,
+  checkSequences,
+  findExistingTables,
+  withoutTriggers,
+  withUnprovedKeys,
+} from './existing-tables.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
 import type { RestoreScope } from './restore-scope.js';
@@ -139,6 +147,7 @@ export class DatabaseRestore {
     if (selection.sections.includes('pre-data')) return load();
     const toTarget = (relation: ManifestRelation): ManifestRelation => this.#rootOf(relation) ?? relation;
     const tables = await findExistingTables(session, database, options.isAppending === true, toTarget);
+    await checkSequences(session, database);
     // Not to be cancelled: it is what undoes.
     const settings = { applicationName: `dbbackup ${id}`, overrides: toSameServer(session) };
     const withOwnSession = (use: (own: Session) => Promise<void>): Promise<void> =>
@@ -146,14 +155,31 @@ export class DatabaseRestore {
         for (const sql of prelude('UTF8', 'write')) await own.query(sql);
         await use(own);
       });
-    await withoutTriggers(
-      session,
-      tables,
-      { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true },
-      load,
-      withOwnSession,
-    );
-    await this.#phase('foreign keys', async () => void (await checkForeignKeys(session, tables)));
+    let isLoading = false;
+    const loadNoted = (): Promise<void> => {
+      isLoading = true;
+      return load();
+    };
+    try {
+      await withoutTriggers(
+        session,
+        tables,
+        { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true },
+        loadNoted,
+        withOwnSession,
+      );
+      isLoading = true;
+      await this.#phase('foreign keys', async () => void (await checkForeignKeys(session, tables)));
+    } catch (error) {
+      const failure = toDbbackupError(error);
+      if (!isLoading || (failure.code === 'constraint_violated' && failure.details.sqlstate === undefined)) throw failure;
+      let named = failure;
+      throw await afterFailure(failure, () =>
+        withOwnSession(async (own) => {
+          named = await withUnprovedKeys(own, tables, failure);
+        }),
+      ).then((told) => (named === failure ? told : named));
+    }
   }
 
   /** The partitioned table that a relation's rows go through; null where they go into the relation itself. */
@@ -257,11 +283,12 @@ export class DatabaseRestore {
   }
 
   async #finish(): Promise<void> {
-    const { session, database, jobs, connection, signal, id } = this.#parts;
+    const { session, database, jobs, connection, signal, id, options } = this.#parts;
     // What a view reads must be as in any session of the database's users, but for their time limits.
     const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', ...writingSettings];
     // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
-    for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database)]) await session.query(sql);
+    for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database, options.isAppending === true)])
+      await session.query(sql);
     const sessions = { applicationName: `dbbackup ${id}`, signal, overrides: this.#toTarget() };
     await analyze(session, jobs, (use) => withSession(connection, sessions, use));
     // A commit that writes to the catalog and waits for the disk: everything before it is durable, too.

@@ -44,7 +44,10 @@ export const examineTarget = async (session: Session, database: ManifestDatabase
     return { ...emptyTarget, schemaOids: await findSchemas(session, database) };
   }
   const isEmpty = (await findUserObject(session)) === null;
-  const outside = toOutwardKeys(database).map(({ refersTo }) => refersTo);
+  const saved = new Set(database.relations.map(({ oid }) => oid));
+  const outside = [...database.foreignKeys, ...database.outwardReferences]
+    .map(({ refersTo }) => refersTo)
+    .filter(({ oid }) => !saved.has(oid));
   const named = [...database.relations, ...database.otherRelations, ...database.sequences, ...outside];
   const relations = await findNames(session, named);
   return {
@@ -96,7 +99,7 @@ export const scopeRestore = async (
   const hasPublicTwice =
     areSchemasNamed && archive.entries.some(({ catalogOid, oid }) => catalogOid === pgNamespaceOid && present.schemaOids.has(oid));
   const known = new Set(archive.entries.filter(({ catalogOid }) => catalogOid === pgClassOid).map(({ oid }) => oid));
-  if (isEverything(selection) && toOutwardKeys(database).length === 0 && !hasPublicTwice)
+  if (isEverything(selection) && toOutwardKeys(database).length === 0 && database.outwardReferences.length === 0 && !hasPublicTwice)
     return { database, entries: archive.entries, isWhole: true, warnings: [] };
   const hasDefinitions = selection.sections.includes('pre-data');
   const excludedOids = new Set(excludedSchemas.map(({ oid }) => oid));
@@ -105,17 +108,25 @@ export const scopeRestore = async (
     relationOids,
     isNamed: selection.tables.length > 0,
     listedIds: isListing
-      ? await archive.listIds(
-          (schemas ?? []).map(({ name }) => name),
-          excludedSchemas.map(({ name }) => name),
-        )
+      ? schemas?.length === 0
+        ? new Set<number>()
+        : await archive.listIds(
+            (schemas ?? []).map(({ name }) => name),
+            excludedSchemas.map(({ name }) => name),
+          )
       : null,
     schemaOids: new Set((schemas ?? database.schemas).map(({ oid }) => oid).filter((oid) => !excludedOids.has(oid))),
     presentSchemaOids: present.schemaOids,
     isBringingNeeds: present.isEmpty && hasDefinitions,
     presentOids: hasDefinitions ? present.relationOids : new Set([...relationOids, ...known, ...present.relationOids]),
     excludedOids: choice.excludedOids,
-    foreignKeys: new Map(database.foreignKeys.map(({ oid, relationOid, refersTo }) => [oid, { relationOid, referentOid: refersTo.oid }])),
+    foreignKeys: new Map(
+      database.foreignKeys.map(({ oid, relationOid, refersTo, isOutward }) => [oid, { relationOid, referentOid: refersTo.oid, isOutward }]),
+    ),
+    outwardReferences: database.outwardReferences.map((reference) => ({
+      ...reference,
+      refersTo: { oid: reference.refersTo.oid, name: displayName(reference.refersTo) },
+    })),
   };
   const selected = selectEntries(archive.entries, entrySelection);
   if (hasDefinitions) refusePresent(database, selected.relationOids, present);

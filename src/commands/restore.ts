@@ -18,7 +18,7 @@ import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore } from './restore-database.js';
 import { checkArchives, chooseDatabase, chooseRestoreTools, scopeArchive, toArchiveOptions, toTotals } from './restore-parts.js';
 import { examineTarget } from './restore-scope.js';
-import { checkSchemaMap } from './schema-map.js';
+import { checkMappedNames, checkSchemaMap } from './schema-map.js';
 import { withSession } from './sessions.js';
 import { toBytesPerSecond, toJobs } from './settings.js';
 import { prepareTarget } from './target.js';
@@ -43,6 +43,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
   const choice = chooseRestore(database, toSelection(options.selection ?? {}));
   checkCombination(options, choice.selection);
   checkSections(manifest, choice.selection);
+  checkMappedNames(database, options.schemaMap ?? {});
   const tools = await findTools({ names: ['pg_restore', 'psql'], binDir: options.pgBinDir, host: processHost, signal });
 
   const chooseTools = (serverVersion: number) => chooseRestoreTools(tools, [database], toMajor(serverVersion));
@@ -56,7 +57,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       for (const sql of prelude('UTF8', 'write')) await session.query(sql);
       const present = await examineTarget(session, database, choice);
       const schemaMap = options.schemaMap ?? {};
-      await checkSchemaMap(session, database, schemaMap, present.isEmpty);
+      await checkSchemaMap(session, schemaMap, present.isEmpty);
       const startedMs = systemClock.monotonicMs();
       const archive: RestoreArchiveOptions = {
         ...toArchiveOptions(session, chooseTools(session.info().serverVersion), archivePath, signal),
@@ -105,6 +106,8 @@ const checkCombination = (options: RestoreOptions, { sections }: Selection): voi
   const refuse = (message: string): never => {
     throw new DbbackupError('usage', message);
   };
+  if ((options.isCleaning === true || options.isCreating === true) && !sections.includes('pre-data'))
+    refuse('a database is created or replaced only where definitions are restored: rows or indexes alone need one that has the tables');
   const isLoadingAlone = sections.includes('data') && !sections.includes('pre-data');
   if (options.isAppending === true && !isLoadingAlone)
     refuse('rows are added only to tables that are not created: --append needs --data-only');

@@ -6,11 +6,8 @@ import type { Session } from '../native/session.js';
 
 export type SchemaMap = Readonly<Record<string, string>>;
 
-/**
- * Refuses, before anything is done, a map that cannot work: a schema that the backup lacks, a new name that the backup or the target has. `isEmpty`: the target holds nothing of a user's;
- * else the old name must not be there either. Errors: `usage`, `target_exists`.
- */
-export const checkSchemaMap = async (session: Session, database: ManifestDatabase, map: SchemaMap, isEmpty: boolean): Promise<void> => {
+/** Refuses a map that no target could take: a schema that the backup lacks, a new name that it has or that is the server's own. Pure. Errors: `usage`. */
+export const checkMappedNames = (database: ManifestDatabase, map: SchemaMap): void => {
   const saved = new Set(database.schemas.map(({ name }) => name));
   const targets = Object.values(map);
   if (new Set(targets).size < targets.length) throw new DbbackupError('usage', 'two schemas cannot be given one name');
@@ -19,6 +16,19 @@ export const checkSchemaMap = async (session: Session, database: ManifestDatabas
       throw new DbbackupError('usage', `the backup holds no schema ${JSON.stringify(from)}`, { details: { object: from } });
     if (saved.has(to))
       throw new DbbackupError('usage', `the backup itself holds a schema ${JSON.stringify(to)}`, { details: { object: to } });
+    if (to === '' || to.startsWith('pg_') || to === 'information_schema')
+      throw new DbbackupError('usage', `no schema can be given the name ${JSON.stringify(to)}: it is the server's own`, {
+        details: { object: to },
+      });
+  }
+};
+
+/**
+ * Refuses, before anything is restored, a new name that the target has. `isEmpty`: the target holds nothing of a user's; else the old name must not be there either.
+ * Errors: `target_exists`.
+ */
+export const checkSchemaMap = async (session: Session, map: SchemaMap, isEmpty: boolean): Promise<void> => {
+  for (const [from, to] of Object.entries(map)) {
     const { rows } = await session.query(
       'SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = $1 OR (nspname = $2 AND $3::pg_catalog.bool)',
       [to, from, String(!isEmpty)],

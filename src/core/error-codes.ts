@@ -103,6 +103,12 @@ export const errorCodes = {
     'triggers or foreign keys of the target would act on the rows that are loaded',
     'Restore as a superuser, or let the role set session_replication_role (PostgreSQL 15), or use --disable-triggers.',
   ),
+  triggers_disabled: entry(
+    1,
+    false,
+    'triggers that were disabled for a load could not be enabled again',
+    'Run the statements that the message gives, or ALTER TABLE ... ENABLE TRIGGER, as an owner of the tables.',
+  ),
   constraint_violated: entry(
     1,
     false,

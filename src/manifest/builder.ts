@@ -201,7 +201,15 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
     relations: [...planned, ...rowless],
     otherRelations: [...catalog.otherRelations],
     foreignKeys: [...catalog.foreignKeys],
-    sequences: catalog.sequences.map(({ oid, schema, name, lastValue, isCalled }) => ({ oid, schema, name, lastValue, isCalled })),
+    outwardReferences: [...catalog.outwardReferences],
+    sequences: catalog.sequences.map(({ oid, schema, name, ownerOid, lastValue, isCalled }) => ({
+      oid,
+      schema,
+      name,
+      ownerOid,
+      lastValue,
+      isCalled,
+    })),
     materializedViews: catalog.materializedViews.map(({ schema, name }) => ({ schema, name })),
   };
 };

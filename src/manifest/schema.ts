@@ -75,6 +75,7 @@ export const sequenceSchema = z.object({
   oid: positive,
   schema: name,
   name,
+  ownerOid: positive.nullable().meta({ description: 'the relation that owns it' }),
   lastValue: z.string().regex(/^-?[0-9]{1,19}$/),
   isCalled: z.boolean(),
 });
@@ -113,7 +114,17 @@ export const databaseSchema = z.object({
   schemas: z.array(z.object({ oid: positive, name })),
   relations: z.array(relationSchema),
   otherRelations: z.array(z.object({ oid: positive, schema: name, name, kind: z.string().regex(/^[vmf]$/) })),
-  foreignKeys: z.array(z.object({ oid: positive, relationOid: positive, refersTo: z.object({ oid: positive, schema: name, name }) })),
+  foreignKeys: z.array(
+    z.object({ oid: positive, relationOid: positive, refersTo: z.object({ oid: positive, schema: name, name }), isOutward: z.boolean() }),
+  ),
+  outwardReferences: z.array(
+    z.object({
+      kind: z.enum(['rule', 'parent']),
+      oid: positive,
+      relationOid: positive,
+      refersTo: z.object({ oid: positive, schema: name, name }),
+    }),
+  ),
   sequences: z.array(sequenceSchema),
   materializedViews: z.array(z.object({ schema: name, name })),
 });

@@ -73,12 +73,20 @@ export const toSessionSql = (encoding: string): string =>
     '',
   ].join('\n');
 
-/** Sequences, and materialised views in the order in which they can be refreshed. One statement an entry, without a semicolon. */
-export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase): readonly string[] => [
-  ...database.sequences.map(
-    ({ schema, name, lastValue, isCalled }) =>
-      `SELECT pg_catalog.setval(pg_catalog.format('%I.%I', ${quoting.literal(schema)}, ${quoting.literal(name)})::pg_catalog.regclass, ${lastValue}, ${isCalled})`,
-  ),
+/**
+ * Sequences, and materialised views in the order in which they can be refreshed. One statement an entry, without a semicolon. `isAppending`: the target's own rows took values, too, so
+ * that no sequence is set back.
+ */
+export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase, isAppending = false): readonly string[] => [
+  ...database.sequences.map((sequence) => {
+    const { schema, name, lastValue, isCalled } = sequence;
+    const setSql = `SELECT pg_catalog.setval(pg_catalog.format('%I.%I', ${quoting.literal(schema)}, ${quoting.literal(name)})::pg_catalog.regclass, ${lastValue}, ${isCalled})`;
+    const called = isCalled ? 'NOT q.is_called' : 'false';
+    return isAppending
+      ? `${setSql} FROM ${quoting.qualified(sequence)} q, pg_catalog.pg_sequence s WHERE s.seqrelid = q.tableoid AND (q.last_value = ${lastValue} AND ${called}
+  OR CASE WHEN s.seqincrement > 0 THEN q.last_value < ${lastValue} ELSE q.last_value > ${lastValue} END)`
+      : setSql;
+  }),
   // Their queries may call functions that rely on the database's own search path.
   'RESET search_path',
   ...database.materializedViews.map((view) => `REFRESH MATERIALIZED VIEW ${quoting.qualified(view)}`),

@@ -19,7 +19,15 @@ export interface EntrySelection {
   /** Relations that were excluded by name: they do not come back because something needs them. */
   readonly excludedOids: ReadonlySet<number>;
   /** Relation and referent of each foreign key, by the constraint's OID. The list does not tell which is which. */
-  readonly foreignKeys: ReadonlyMap<number, { readonly relationOid: number; readonly referentOid: number }>;
+  readonly foreignKeys: ReadonlyMap<number, { readonly relationOid: number; readonly referentOid: number; readonly isOutward: boolean }>;
+  /** What else needs a relation that the archive does not hold. */
+  readonly outwardReferences: readonly {
+    readonly kind: 'rule' | 'parent';
+    readonly oid: number;
+    readonly relationOid: number;
+    /** `name` is for people: `public.orders`. */
+    readonly refersTo: { readonly oid: number; readonly name: string };
+  }[];
 }
 
 export interface SelectedEntries {
@@ -29,6 +37,8 @@ export interface SelectedEntries {
   readonly relationOids: ReadonlySet<number>;
   readonly warnings: readonly string[];
 }
+
+type OutwardReference = EntrySelection['outwardReferences'][number];
 
 const relationTypes: ReadonlySet<string> = new Set(['TABLE', 'FOREIGN TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE']);
 
@@ -78,6 +88,9 @@ class Archive {
   readonly #serialIds: ReadonlySet<number>;
   readonly #idOfRelation: ReadonlyMap<number, number>;
   readonly #selection: EntrySelection;
+  /** Of relations that are attached by an entry of its own: what that entry depends on. */
+  readonly #attachedIds = new Map<number, ReadonlySet<number>>();
+  readonly #outwardOf = new Map<string, OutwardReference[]>();
 
   constructor(entries: readonly ArchiveEntry[], selection: EntrySelection) {
     this.#entries = entries;
@@ -85,6 +98,22 @@ class Archive {
     this.#idOfRelation = new Map(entries.filter(isRelation).map(({ oid, dumpId }) => [oid, dumpId]));
     this.#byId = new Map(entries.map((entry) => [entry.dumpId, entry]));
     this.#serialIds = new Set(entries.flatMap(({ type, dependencies }) => (type === 'SEQUENCE OWNED BY' ? dependencies : [])));
+    for (const { type, dependencies } of entries) {
+      if (type !== 'TABLE ATTACH') continue;
+      const ids = new Set(dependencies);
+      const child = dependencies.find(
+        (id) => dependencies.length === 1 || this.#byId.get(id)?.dependencies.some((other) => ids.has(other)),
+      );
+      if (child !== undefined) this.#attachedIds.set(child, ids);
+    }
+    for (const reference of selection.outwardReferences) {
+      const { kind, oid, relationOid } = reference;
+      for (const key of kind === 'rule' ? [`rule ${relationOid}`, `rule-oid ${oid}`] : [`parent ${relationOid}`]) {
+        const known = this.#outwardOf.get(key);
+        if (known === undefined) this.#outwardOf.set(key, [reference]);
+        else known.push(reference);
+      }
+    }
     for (const entry of entries) {
       if (!ownTypes.has(entry.type)) continue;
       const key = this.#keyOf(entry);
@@ -116,7 +145,8 @@ class Archive {
       const owner = this.#ownerOf.get(dumpId);
       if (owner === undefined) continue;
       if (kept.has(owner)) {
-        if (this.#selection.isNamed) kept.add(dumpId);
+        // Without its sequence an identity column is none.
+        if (this.#selection.isNamed || (type === 'SEQUENCE' && !this.#isSerial(dumpId))) kept.add(dumpId);
       } else if (type !== 'SEQUENCE' || !this.#isSerial(dumpId)) kept.delete(dumpId);
     }
     return kept;
@@ -174,12 +204,13 @@ class Archive {
         if (!kept.has(entry.dumpId) || attachedTypes.has(entry.type)) continue;
         // pg_dump writes the owner of a sequence as a dependency, which it is only for an identity column's.
         if (entry.type === 'SEQUENCE' && this.#isSerial(entry.dumpId)) continue;
-        const missing = entry.dependencies.find((id) => !kept.has(id) && this.#isMissing(id));
-        if (missing === undefined && !this.#isLeadingOut(entry, kept)) continue;
+        const missing = entry.dependencies.find((id) => !kept.has(id) && this.#isMissing(id) && !this.#isAttached(entry.dumpId, id));
+        const outside = missing === undefined ? this.#findOutside(entry) : undefined;
+        if (missing === undefined && outside === undefined && !this.#isLeadingOut(entry, kept)) continue;
         kept.delete(entry.dumpId);
         isChanging = true;
         if (publicationTypes.has(entry.type)) continue;
-        const reason = missing === undefined ? 'the table it refers to' : this.describe(missing);
+        const reason = missing === undefined ? (outside ?? 'the table it refers to') : this.describe(missing);
         warnings.push(`${this.describe(entry.dumpId)} is left out: ${reason} is not restored`);
       }
     }
@@ -189,9 +220,36 @@ class Archive {
   /** A foreign key to a table that is neither kept nor in the target; in an archive of a part of a database the list does not show what is missing. */
   #isLeadingOut(entry: ArchiveEntry, kept: ReadonlySet<number>): boolean {
     const key = this.#keyOf(entry);
-    return (
-      key !== undefined && !this.#selection.presentOids.has(key.referentOid) && !kept.has(this.#idOfRelation.get(key.referentOid) ?? -1)
-    );
+    if (key === undefined || this.#selection.presentOids.has(key.referentOid)) return false;
+    const referent = this.#idOfRelation.get(key.referentOid);
+    if (referent !== undefined) return !kept.has(referent);
+    // An extension's own table comes with the extension.
+    return key.isOutward || !this.#entries.some(({ dumpId, type }) => type === 'EXTENSION' && kept.has(dumpId));
+  }
+
+  /** A relation outside the archive that an entry cannot do without and that the target lacks either. */
+  #findOutside({ dumpId, type, oid, dependencies }: ArchiveEntry): string | undefined {
+    const find = (references: readonly OutwardReference[] = []): string | undefined => {
+      const missing = references.find(({ refersTo }) => !this.#selection.presentOids.has(refersTo.oid));
+      return missing === undefined ? undefined : missing.refersTo.name;
+    };
+    if (type === 'VIEW' || type === 'MATERIALIZED VIEW') return find(this.#outwardOf.get(`rule ${oid}`));
+    // Of its two indexes pg_dump tells only those that are in the archive.
+    if (type === 'INDEX ATTACH') return dependencies.filter((id) => this.#isIndex(id)).length < 2 ? 'the index of its parent' : undefined;
+    if (type === 'RULE') return find(this.#outwardOf.get(`rule-oid ${oid}`));
+    const owner = this.#byId.get(this.#ownerOf.get(dumpId) ?? -1)?.oid;
+    if (type === 'TABLE ATTACH') return find(this.#outwardOf.get(`parent ${owner}`));
+    return type === 'TABLE' && !this.#attachedIds.has(dumpId) ? find(this.#outwardOf.get(`parent ${oid}`)) : undefined;
+  }
+
+  #isIndex(id: number): boolean {
+    const type = this.#byId.get(id)?.type;
+    return type === 'INDEX' || type === 'CONSTRAINT';
+  }
+
+  /** Whether a partition stands without its parent: a statement of its own attaches it. */
+  #isAttached(dumpId: number, parentId: number): boolean {
+    return this.#attachedIds.get(dumpId)?.has(parentId) === true;
   }
 
   #isMissing(id: number): boolean {

@@ -96,7 +96,7 @@ const listTables = `SELECT coalesce(json_agg(json_build_object('oid', c.oid::int
   'columns', (SELECT coalesce(json_agg(attname ORDER BY attnum), '[]') FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '')) ORDER BY c.oid), '[]')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;
 
-const listSequences = `SELECT coalesce(json_agg(json_build_object('oid', format('%I.%I', schemaname, sequencename)::regclass::oid::int8, 'schema', schemaname, 'name', sequencename, 'lastValue', coalesce(last_value, start_value)::text, 'isCalled', last_value IS NOT NULL)), '[]') FROM pg_sequences`;
+const listSequences = `SELECT coalesce(json_agg(json_build_object('oid', format('%I.%I', schemaname, sequencename)::regclass::oid::int8, 'schema', schemaname, 'name', sequencename, 'ownerOid', (SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = format('%I.%I', schemaname, sequencename)::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')), 'lastValue', coalesce(last_value, start_value)::text, 'isCalled', last_value IS NOT NULL)), '[]') FROM pg_sequences`;
 
 const listViews = `SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname) ORDER BY c.oid), '[]') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'`;
 
@@ -244,6 +244,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         schemas: [],
         otherRelations: [],
         foreignKeys: [],
+        outwardReferences: [],
         wave: 1,
         snapshots: [{ number: 1, id: '00000003-00000001-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.000Z' }],
         schema: await writeArchive(schemaPath(1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),

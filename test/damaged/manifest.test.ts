@@ -110,7 +110,7 @@ const damages: readonly Damage[] = [
   edited('a page size that is SQL', 'manifest_damaged', (m) => (largeObjectsOf(m).pageSizeBytes = '2048, lo_unlink(1)')),
   edited('an encoding that is SQL', 'manifest_damaged', (m) => (m.databases[0].encoding = "UTF8'; DROP TABLE t; --")),
   edited('a sequence value that is SQL', 'manifest_damaged', (m) =>
-    m.databases[0].sequences.push({ schema: 'a', name: 'b', lastValue: '1); DROP TABLE t; --', isCalled: true }),
+    m.databases[0].sequences.push({ schema: 'a', name: 'b', ownerOid: null, lastValue: '1); DROP TABLE t; --', isCalled: true }),
   ),
   edited('an unknown codec', 'manifest_damaged', (m) => (m.files[0].codec = 'xz')),
   edited('no database', 'manifest_damaged', (m) => (m.databases = [])),

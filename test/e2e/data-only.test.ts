@@ -202,4 +202,81 @@ describe('rows are loaded into tables that exist', () => {
         assert.equal(await ask(scene, target, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'noted'"), 'A');
       });
     }));
+
+  test('a database is not dropped for rows alone, nor for a map that cannot be', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(scene, target, definitions);
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target)];
+        for (const part of [['--data-only'], ['--section', 'post-data']])
+          expectFailure(await scene.run([...to, ...part, '--clean', '--yes']), {
+            status: 2,
+            code: 'usage',
+            message: /created or replaced/,
+          });
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM orders'), '0', 'the database is there');
+        const other = ['restore', 'single', id, '--target-db', scene.cluster.uri(`${target}_2`), '--create'];
+        for (const map of ['nosuch=x', 'public=pg_x'])
+          expectFailure(await scene.run([...other, '--map-schema', map]), { status: 2, code: 'usage', message: /schema/ });
+        assert.equal(await ask(scene, 'postgres', `SELECT count(*) FROM pg_database WHERE datname = '${target}_2'`), '0');
+      });
+    }));
+
+  test('sequences: one that is missing is named before rows are in, its table brings it, and none is set back', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp(['--data-only']);
+      await withDatabase(scene.cluster, async (target) => {
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only', '-t', 'customers'];
+        await ask(scene, target, definitions.replace('id serial PRIMARY', 'id int PRIMARY'));
+        expectFailure(await scene.run(to), { status: 1, code: 'target_incompatible', message: /sequence public\.customers_id_seq/ });
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM customers'), '0');
+        await ask(scene, target, 'CREATE SEQUENCE customers_id_seq');
+        expectSuccess(await scene.run(to));
+        assert.equal(await ask(scene, target, "SELECT nextval('customers_id_seq')"), '11');
+        await ask(scene, target, "TRUNCATE customers CASCADE; SELECT setval('customers_id_seq', 500)");
+        expectSuccess(await scene.run([...to, '--append']));
+        assert.equal(await ask(scene, target, "SELECT nextval('customers_id_seq')"), '501');
+        await ask(scene, target, "TRUNCATE customers CASCADE; SELECT setval('customers_id_seq', 10, false)");
+        expectSuccess(await scene.run([...to, '--append']));
+        assert.equal(await ask(scene, target, "SELECT nextval('customers_id_seq')"), '11');
+      });
+    }));
+
+  test('through a root, keys and triggers of partitions count; states of a tree come back one by one; a failure tells what is not proved', () => {
+    const tree = `CREATE TABLE ref (id int PRIMARY KEY); CREATE TABLE ev (id int, r int) PARTITION BY RANGE (id); CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (100);
+CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM (100) TO (200); CREATE TABLE log (what text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.log VALUES (tg_name); RETURN new; END';
+CREATE TRIGGER noted AFTER INSERT ON ev FOR EACH ROW EXECUTE FUNCTION note(); `;
+    return withScene(`${tree} INSERT INTO ev VALUES (1, 7), (150, 8); TRUNCATE log;`, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        await ask(
+          scene,
+          target,
+          `${tree} ALTER TABLE ev ENABLE ALWAYS TRIGGER noted; ALTER TABLE ev_1 DISABLE TRIGGER noted;
+CREATE TRIGGER own AFTER INSERT ON ev_2 FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE ev_2 ENABLE ALWAYS TRIGGER own; ALTER TABLE ev_1 ADD CONSTRAINT leaf FOREIGN KEY (r) REFERENCES ref;`,
+        );
+        const states =
+          "SELECT string_agg(tgrelid::regclass || ' ' || tgname || ' ' || tgenabled::text, ',' ORDER BY 1) FROM (SELECT * FROM pg_trigger WHERE tgname IN ('noted', 'own') ORDER BY tgrelid, tgname) t";
+        const before = await ask(scene, target, states);
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only', '--load-via-partition-root'];
+        expectFailure(await scene.run([...to, '--disable-triggers']), {
+          status: 1,
+          code: 'constraint_violated',
+          message: /constraint leaf of/,
+        });
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM log'), '0');
+        assert.equal(await ask(scene, target, states), before);
+        await ask(scene, target, 'TRUNCATE ev; ALTER TABLE ev_2 ADD CHECK (r < 8)');
+        expectFailure(await scene.run([...to, '--disable-triggers']), {
+          status: 1,
+          code: 'server_error',
+          message: /check constraint/,
+          hint: /not been checked against constraint leaf/,
+        });
+        assert.equal(await ask(scene, target, states), before);
+      });
+    });
+  });
 });

@@ -72,6 +72,7 @@ export const createManifest = (
       schemas: [],
       otherRelations: [],
       foreignKeys: [],
+      outwardReferences: [],
       wave: 1,
       snapshots: [{ number: 1, id: '00000003-0000001B-1', lsn: '0/1A2B3C', takenAt: startedAt }],
       schema: { path: 'schema/0001.dump.zst', sizeBytes: 1, sha256: 'a'.repeat(64), pgDumpVersion: '15.18' },

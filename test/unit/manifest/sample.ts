@@ -117,6 +117,7 @@ export const toFacts = (
           schemas: [],
           otherRelations: [],
           foreignKeys: [],
+          outwardReferences: [],
           rowless: [],
           relations,
           sequences: [],

@@ -63,6 +63,7 @@ export const makeCatalog = (relations: readonly Relation[], facts: Partial<Serve
   schemas: [],
   otherRelations: [],
   foreignKeys: [],
+  outwardReferences: [],
   rowless: [],
   relations,
   sequences: [],
