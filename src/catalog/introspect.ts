@@ -1,9 +1,20 @@
 import { DbbackupError } from '../core/errors.js';
 import { readLargeObjectFacts, readLargeObjectWarnings } from './large-objects.js';
-import type { Catalog, Column, DatabaseSettings, ForeignKey, OutwardReference, Relation, Sequence, ServerFacts } from './model.js';
+import type {
+  Catalog,
+  Column,
+  DatabaseSettings,
+  Extension,
+  ForeignKey,
+  OutwardReference,
+  Relation,
+  Sequence,
+  ServerFacts,
+} from './model.js';
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
   databaseQuery,
+  extensionsQuery,
   foreignKeysQuery,
   otherRelationsQuery,
   outwardReferencesQuery,
@@ -57,6 +68,7 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
     server,
     database,
     searchPath: await readSearchPath(session),
+    extensions: await readExtensions(session, relations),
     schemas: (await session.query(schemasQuery)).rows.map((row) => ({ oid: toNumber(row, 0), name: toText(row, 1) })),
     otherRelations: (await session.query(otherRelationsQuery(oids))).rows.map((row) => ({
       oid: toNumber(row, 0),
@@ -101,6 +113,17 @@ const readSearchPath = async (session: QuerySession): Promise<readonly string[]>
   const path = JSON.parse(toText(await queryRow(session, searchPathQuery), 0)) as readonly string[];
   await session.query("SELECT pg_catalog.set_config('search_path', '', false)");
   return path;
+};
+
+const readExtensions = async (session: QuerySession, relations: readonly Relation[]): Promise<readonly Extension[]> => {
+  const { rows } = await session.query(extensionsQuery);
+  if (rows.length === 0) return [];
+  const saved = new Set(relations.map(({ oid }) => oid));
+  return rows.map((row) => ({
+    name: toText(row, 0),
+    version: toText(row, 1),
+    relationOids: (JSON.parse(toText(row, 2)) as readonly number[]).filter((oid) => saved.has(oid)),
+  }));
 };
 
 const toForeignKey = (row: Row): ForeignKey => ({

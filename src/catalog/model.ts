@@ -122,6 +122,14 @@ export interface LargeObjectFacts {
   readonly oidBoundaries: readonly number[];
 }
 
+/** An extension that somebody created in this database. */
+export interface Extension {
+  readonly name: string;
+  readonly version: string;
+  /** Its configuration tables among the saved relations. */
+  readonly relationOids: readonly number[];
+}
+
 /** A schema that is not the server's own. */
 export interface NamedSchema {
   readonly oid: number;
@@ -167,6 +175,7 @@ export interface Catalog {
   readonly database: DatabaseSettings;
   /** Schemas that the role's sessions search, in their order. */
   readonly searchPath: readonly string[];
+  readonly extensions: readonly Extension[];
   readonly schemas: readonly NamedSchema[];
   readonly otherRelations: readonly OtherRelation[];
   readonly foreignKeys: readonly ForeignKey[];

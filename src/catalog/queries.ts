@@ -129,6 +129,10 @@ WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.database 
 /** Names of the schemas that are searched for a relation named without one, in their order; in the role's own sessions, before `prelude`. */
 export const searchPathQuery = 'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))';
 
+/** Name, version and a JSON array of the configuration tables' OIDs of each extension that is not the server's own. */
+export const extensionsQuery = `SELECT e.extname, e.extversion, pg_catalog.to_json(coalesce(e.extconfig::pg_catalog.int8[], '{}'))
+FROM pg_catalog.pg_extension e WHERE e.oid >= 16384 ORDER BY e.extname COLLATE "C"`;
+
 /** OID and name of each schema that is not the server's own. */
 export const schemasQuery = `SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY n.nspname COLLATE "C"`;
 

@@ -271,6 +271,7 @@ const toRestore = (id: string, flags: RestoreFlags): Request => {
       ...toOwnership(flags),
       ...(flags.append === true && { isAppending: true }),
       ...(flags.disableTriggers === true && { areTriggersDisabled: true }),
+      ...(!flags.tablespaces && { areTablespacesLeftOut: true }),
       ...(flags.loadViaPartitionRoot === true && { isLoadingViaRoot: true }),
       ...(flags.mapSchema !== undefined && { schemaMap: flags.mapSchema }),
       ...(flags.database !== undefined && { database: flags.database }),

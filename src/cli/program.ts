@@ -65,6 +65,8 @@ export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlag
   readonly append?: true;
   readonly disableTriggers?: true;
   readonly loadViaPartitionRoot?: true;
+  /** False with --no-tablespaces. */
+  readonly tablespaces: boolean;
   readonly mapSchema?: Readonly<Record<string, string>>;
   readonly database?: string;
   readonly create?: true;
@@ -239,6 +241,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .option('--yes', 'consent to --clean')
     .option('--check', 'read the restored rows again and compare their digests')
     .option('--load-via-partition-root', 'load partitions through their topmost table')
+    .option('--no-tablespaces', 'leave everything in the target database’s own tablespace')
     .option('--append', 'with --data-only: add to tables that hold rows')
     .option('--disable-triggers', 'with --data-only: disable triggers of the tables while rows are loaded')
     .addOption(new Option('--map-schema <OLD=NEW>', 'rename a schema once all is restored; may be repeated').argParser(parseSchemaMap))

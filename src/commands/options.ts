@@ -143,6 +143,8 @@ export interface RestoreOptions extends OwnershipOptions {
   readonly areTriggersDisabled?: boolean;
   /** Rows of partitions go through the topmost partitioned table. Default: only where hash partitions make it necessary. */
   readonly isLoadingViaRoot?: boolean;
+  /** Tables and indexes go to the target database's own tablespace. Default: false. */
+  readonly areTablespacesLeftOut?: boolean;
   /** Schemas to be renamed once all is restored: from the backup's name to the target's. Default: none. */
   readonly schemaMap?: Readonly<Record<string, string>>;
   /** Directory of pg_restore and psql. Default: the suitable ones of the usual places and `PATH`. */

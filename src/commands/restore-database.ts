@@ -29,6 +29,7 @@ import {
   withoutTriggers,
   withUnprovedKeys,
 } from './existing-tables.js';
+import { checkExtensions } from './extensions.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
 import type { RestoreScope } from './restore-scope.js';
@@ -108,6 +109,7 @@ export class DatabaseRestore {
       await this.#phase('pre-data', async () => this.#warn(await restorePreData(archive, entries, join(scratch, 'definitions.list'))));
       await refuseMentions(session, schemaMap);
     }
+    this.#warn(await checkExtensions(session, database, selection, (relation) => this.#rootOf(relation) ?? relation));
     if (sections.includes('data')) await this.#loadAll(plan, groups);
     const relationBytes = database.relations.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
     await this.#restoreLargeObjects('large objects', ['write', 'set'], relationBytes);

@@ -63,6 +63,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
         ...toArchiveOptions(session, chooseTools(session.info().serverVersion), archivePath, signal),
         isOwnerDropped: options.isOwnerDropped === true || manifest.options.isOwnerDropped,
         arePrivilegesDropped: options.arePrivilegesDropped === true || manifest.options.arePrivilegesDropped,
+        areTablespacesDropped: options.areTablespacesLeftOut === true,
         ...(options.connection.role === undefined ? {} : { role: options.connection.role }),
       };
       const scope = await scopeArchive(manifest, database, archive, choice, present);

@@ -197,6 +197,7 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
     snapshots: [facts.snapshot],
     schema: facts.schema,
     largeObjects: toLargeObjects(facts, segments),
+    extensions: [...catalog.extensions],
     schemas: catalog.schemas.map(({ oid, name }) => ({ oid, name })),
     relations: [...planned, ...rowless],
     otherRelations: [...catalog.otherRelations],

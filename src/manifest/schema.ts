@@ -111,6 +111,9 @@ export const databaseSchema = z.object({
   snapshots: z.array(snapshotSchema),
   schema: archiveSchema,
   largeObjects: largeObjectsSchema.nullable(),
+  extensions: z.array(
+    z.object({ name, version: text, relationOids: z.array(positive).meta({ description: 'its configuration tables among relations' }) }),
+  ),
   schemas: z.array(z.object({ oid: positive, name })),
   relations: z.array(relationSchema),
   otherRelations: z.array(z.object({ oid: positive, schema: name, name, kind: z.string().regex(/^[vmf]$/) })),

@@ -9,6 +9,7 @@ import { listFiles } from '../manifest/streams.js';
 import { backupNames, isSafePath, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 import { toExistingTableFiles } from './existing-tables.js';
+import { toExtensionsSql } from './extensions-sql.js';
 import { toLargeObjectFiles } from './large-objects.js';
 import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
 
@@ -70,6 +71,7 @@ const toDatabaseFiles = (manifest: Manifest, database: ManifestDatabase): readon
     [`${folder}/statements.sql`, statements],
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
+    ...(database.extensions.length === 0 ? [] : [[`${folder}/extensions.sql`, toExtensionsSql(quoting, database)] as const]),
     ...(hasDefinitions(manifest)
       ? []
       : [...toExistingTableFiles(quoting, database)].map(([name, content]) => [`${folder}/${name}`, content] as const)),

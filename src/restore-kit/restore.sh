@@ -587,6 +587,15 @@ check_existing_tables() { # step message
   [[ -z $found ]] || fail $status_failed "$2$title: ${found//$'\n'/, }"
 }
 
+# pg_restore makes the target's own version of an extension, whatever the source had.
+tell_extensions() {
+  local told line
+  [[ -e $folder/extensions.sql ]] || return 0
+  told=$(run_psql --file="$folder/session.sql" --file="$folder/extensions.sql") || fail $status_failed "the extensions$title could not be compared"
+  [[ -n $told ]] || return 0
+  while IFS= read -r line; do warn "$line$title"; done <<<"$told"
+}
+
 # --- large objects
 
 # What follows the rows, once they are known to be complete; as write_verdict.
@@ -732,6 +741,7 @@ restore_database() {
   list_entries
   say "creating tables$title"
   restore_archive "$work/schema.dump" 1 --section=pre-data "${list_options[@]}" || fail $status_failed "the tables could not be created$title"
+  tell_extensions
   # Before the rows: a role that is missing or an OID that is taken shows at once.
   ((config[LARGE_OBJECTS] == 0)) || create_large_objects
   say "loading ${config[ROWS]} rows in ${config[SEGMENTS]} segments$title, $jobs at a time"

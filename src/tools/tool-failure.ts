@@ -19,9 +19,13 @@ const meanings: readonly (readonly [RegExp, ErrorCode])[] = [
   [/permission denied|must be (?:owner|superuser|member)/, 'permission_denied'],
   [/server closed the connection unexpectedly|terminating connection due to/, 'connection_lost'],
   [/could not connect to server|connection to server .* failed/, 'connection_failed'],
+  // After those of connecting, whose own role may be missing.
+  [/role ".*" does not exist/, 'role_missing'],
 ];
 
 const shownLines = 20;
+
+const tablespaceHint = 'Create the tablespace on the target server, or restore with --no-tablespaces.';
 
 /** The error for a tool that ended with a status other than 0. Message: the first error it reports; `details.detail`: its last lines. */
 export const describeToolFailure = ({ tool, object }: ToolRun, exit: ToolExit, stderr: string): DbbackupError => {
@@ -40,7 +44,10 @@ export const describeToolFailure = ({ tool, object }: ToolRun, exit: ToolExit, s
           .replace(/^psql:.*?:\d+: /, '')}`
   }`;
   const code = meanings.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'tool_failed';
-  return new DbbackupError(code, message, { details: { object, detail: lines.slice(-shownLines).join('\n') } });
+  const detail = lines.slice(-shownLines).join('\n');
+  const isAboutTablespace = lines.some((line) => /could not set default_tablespace|tablespace ".*" does not exist/i.test(line));
+  const hint = isAboutTablespace ? { hint: tablespaceHint } : {};
+  return new DbbackupError(code, message, { details: { object, detail, ...hint } });
 };
 
 export const describeSpawnFailure = (tool: Tool, error: Error): DbbackupError =>

@@ -241,6 +241,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         icuLocale: null,
         owner: 'postgres',
         searchPath: ['public'],
+        extensions: [],
         schemas: [],
         otherRelations: [],
         foreignKeys: [],

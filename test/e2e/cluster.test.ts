@@ -346,7 +346,7 @@ describe('a cluster is backed up, verified and restored', () => {
 
   test('a role that does not exist at the target is named', async () => {
     await withTarget(async (cluster) => {
-      await rejectsWith('tool_failed', /role "shop_owner" does not exist/, () =>
+      await rejectsWith('role_missing', /role "shop_owner" does not exist/, () =>
         restore({ id, outputDir, database: 'shop', connection: connectionTo(cluster, 'shop'), isCreating: true }),
       );
     });

@@ -3,9 +3,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { DbbackupError, restore } from 'dbbackup';
-import { runChildOrThrow } from '../support/child.js';
+import { runChild, runChildOrThrow } from '../support/child.js';
 import { withCluster } from '../support/cluster.js';
 import { uniqueDatabaseName } from '../support/database.js';
+import { withoutConnectionEnv } from '../support/login.js';
 import { withTemporaryDirectory } from '../support/temporary-directory.js';
 import { findNewest } from './newest.js';
 import { backUp, restoreAndCompare, restoreByScriptAndCompare } from './prove.js';
@@ -83,10 +84,32 @@ it(
               isCreating: true,
               pgBinDir: cluster.binDir,
             });
+          const restoreByScript = async (): Promise<string> => {
+            const name = uniqueDatabaseName('by_script');
+            await cluster.createDatabase(name);
+            const env = {
+              ...withoutConnectionEnv(process.env),
+              ...cluster.env(name),
+              PATH: `${cluster.binDir}:${process.env['PATH'] ?? ''}`,
+            };
+            return (await runChild(join(outputDir, subject.id, 'restore.sh'), ['-d', name], { env })).stderr;
+          };
+          const told = /^extension "places" has version 1\.1 in the target and 1\.0 in the backup$/;
+          await install(files('1.1', `${columns}, kind text`));
+          const { warnings } = await restoreElsewhere();
+          assert.equal(warnings.filter((warning) => told.test(warning)).length, 1, warnings.join('\n'));
+          assert.match(
+            await restoreByScript(),
+            /^restore\.sh: warning: extension places has version 1\.1 in the target and 1\.0 in the backup$/m,
+          );
+
           await install({});
           await assert.rejects(restoreElsewhere, (error) => isDbbackupError(error, 'type_missing', /extension "places" is not available/));
           await install(files('2.0', 'id int PRIMARY KEY, name text, kind text, is_own boolean'));
-          await assert.rejects(restoreElsewhere, (error) => isDbbackupError(error, 'server_error', /places\.known|"known"/));
+          const unfit =
+            /^places\.known has no column "is_built_in" in the target that can be loaded: extension "places" has version 2\.0 in the target and 1\.0 in the backup$/m;
+          await assert.rejects(restoreElsewhere, (error) => isDbbackupError(error, 'target_incompatible', unfit));
+          assert.match(await restoreByScript(), /extension places has version 2\.0 in the target[\s\S]*"known"/);
         },
         { version, settings: { extension_control_path: `$system:${base}` } },
       );

@@ -69,6 +69,7 @@ export const createManifest = (
     {
       ...{ number: 1, name: 'shop', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null, owner: 'postgres' },
       searchPath: ['public'],
+      extensions: [],
       schemas: [],
       otherRelations: [],
       foreignKeys: [],

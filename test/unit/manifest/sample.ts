@@ -114,6 +114,7 @@ export const toFacts = (
           server,
           database,
           searchPath: ['public'],
+          extensions: [],
           schemas: [],
           otherRelations: [],
           foreignKeys: [],

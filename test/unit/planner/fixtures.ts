@@ -60,6 +60,7 @@ export const makeCatalog = (relations: readonly Relation[], facts: Partial<Serve
   server: { ...server, ...facts },
   database: { name: 'demo', owner: 'postgres', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null },
   searchPath: ['public'],
+  extensions: [],
   schemas: [],
   otherRelations: [],
   foreignKeys: [],

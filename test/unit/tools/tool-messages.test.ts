@@ -62,6 +62,8 @@ describe('describeToolFailure', () => {
       ],
       ['pg_dump: error: connection to server at "db" failed: Connection refused', 'connection_failed'],
       ['server closed the connection unexpectedly', 'connection_lost'],
+      ['pg_restore: error: could not execute query: ERROR:  role "shop_owner" does not exist', 'role_missing'],
+      ['psql: error: connection to server at "db" failed: FATAL:  role "x" does not exist', 'connection_failed'],
     ];
     for (const [stderr, code] of meanings) assert.equal(fail(stderr).code, code, stderr);
   });
