@@ -90,7 +90,8 @@ const toCheckTasks = async (storage: LocalStorage, manifest: Manifest) => {
     }
   }
   const tasks = manifest.files.map(async (file, index) => {
-    const own = (segments[index] ?? []).sort((a, b) => a.offset - b.offset);
+    // A segment of no rows may have no bytes: it comes before the one that begins where it does.
+    const own = (segments[index] ?? []).sort((a, b) => a.offset - b.offset || a.storedBytes - b.storedBytes);
     const spec: CheckTask = {
       kind: 'check',
       taskId: index + 1,

@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { type Certificates, makeCertificates } from './certificates.js';
 import { runChildOrThrow } from './child.js';
 import { type Login, scramLogin, superuserLogin, tlsLogin, toConnectionEnv, toConnectionUri, withoutConnectionEnv } from './login.js';
-import { findServer } from './postgres-programs.js';
+import { findServer, type PostgresPrograms } from './postgres-programs.js';
 import { type Postmaster, StartError, type StopMode, startPostmaster } from './postmaster.js';
 import { findServerUser, type ServerUser } from './server-user.js';
 
 export interface ClusterOptions {
   /** Major version; default the newest that Debian’s packages installed. */
   readonly version?: number;
+  /** A server that was found before, instead of `version`. */
+  readonly programs?: PostgresPrograms;
   /** Lines of postgresql.conf, for example `{ shared_buffers: '512MB' }`; they win over the defaults here. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Offers TLS with a certificate for `localhost`; `caPath` verifies it, `tlsLogin` needs it. Default false. */
@@ -162,7 +164,7 @@ const fillDataDirectory = async (options: ClusterOptions, binDir: string, dataDi
 
 /** Creates the data directory and starts the server in it; another process may have taken the port meanwhile, so it is tried three times. */
 const startServer = async (options: ClusterOptions, privateDir: string, directories: string[]): Promise<Cluster> => {
-  const { version, binDir } = findServer(options.version);
+  const { version, binDir } = options.programs ?? findServer(options.version);
   const user = findServerUser();
   own(privateDir, user);
   const dataDir = options.baseDir === undefined ? join(privateDir, 'data') : mkdtempSync(join(options.baseDir, 'dbbackup-data-'));

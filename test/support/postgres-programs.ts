@@ -34,21 +34,21 @@ export const installedServers = (): readonly PostgresPrograms[] =>
     : [];
 
 const findWithoutInstalling = (version: number): PostgresPrograms | undefined =>
-  installedServers().find((server) => server.version === version) ?? findCachedServer(version);
+  installedServers().find((server) => server.version === version) ?? findCachedServer(String(version));
 
 /** Versions whose packages hold a server alone take the client tools of this one. */
 const clientVersions: Readonly<Record<number, number>> = { 13: 15, 14: 15, 16: 17 };
 
-/** Installs one version into the cache. Two processes that want the same wait for each other; a lock ends with its holder. */
-const installServer = (version: number): void => {
-  const clientVersion = clientVersions[version];
-  const clientBinDir = clientVersion === undefined ? '' : findServer(clientVersion).binDir;
+/** Installs a server into the cache by its name there. Two processes that want the same wait for each other; a lock ends with its holder. */
+const installServer = (name: string, clientBinDir: string): PostgresPrograms => {
   mkdirSync(serverCacheDir(), { recursive: true, mode: 0o755 });
   const program = fileURLToPath(new URL('server-versions/install.js', import.meta.url));
-  const lock = join(serverCacheDir(), `postgresql-${version}.lock`);
-  const result = spawnSync('flock', [lock, process.execPath, program, String(version), clientBinDir], { encoding: 'utf8' });
-  if (result.status !== 0)
-    throw new Error(`PostgreSQL ${version} could not be installed: ${result.error?.message ?? result.stderr.trim()}`);
+  const lock = join(serverCacheDir(), `postgresql-${name}.lock`);
+  const result = spawnSync('flock', [lock, process.execPath, program, name, clientBinDir], { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`PostgreSQL ${name} could not be installed: ${result.error?.message ?? result.stderr.trim()}`);
+  const installed = findCachedServer(name);
+  if (installed === undefined) throw new Error(`PostgreSQL ${name} was installed, but is not in ${serverCacheDir()}`);
+  return installed;
 };
 
 /**
@@ -63,8 +63,9 @@ export const findServer = (version?: number): PostgresPrograms => {
   }
   const found = findWithoutInstalling(version);
   if (found !== undefined) return found;
-  installServer(version);
-  const installed = findCachedServer(version);
-  if (installed === undefined) throw new Error(`PostgreSQL ${version} was installed, but is not in ${serverCacheDir()}`);
-  return installed;
+  const clientVersion = clientVersions[version];
+  return installServer(String(version), clientVersion === undefined ? '' : findServer(clientVersion).binDir);
 };
+
+/** A server that offers PostGIS and pgvector as well; installed into the cache first where it is not there. */
+export const findServerWithExtensions = (): PostgresPrograms => findCachedServer('17-extensions') ?? installServer('17-extensions', '');

@@ -98,3 +98,7 @@ CREATE TABLE virtual_column (id int, twice int GENERATED ALWAYS AS (id * 2) VIRT
 INSERT INTO virtual_column (id, note) SELECT n, 'v' || n FROM generate_series(1, 30) n;
 \endif
 CREATE TEMPORARY TABLE not_saved AS SELECT 1 AS id;
+
+-- Without rows, and yet larger on disk than others: its segment has no bytes, and stands before theirs in a data file.
+CREATE TABLE zz_emptied AS SELECT n AS id, repeat('x', 1000) AS filler FROM generate_series(1, 200) n;
+DELETE FROM zz_emptied;

@@ -14,16 +14,16 @@ export interface CachedServer {
 export const serverCacheDir = (): string =>
   process.getuid?.() === 0 ? '/var/cache/dbbackup' : join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'dbbackup');
 
-/** Where one version stands, complete or not. */
-export const serverDirectory = (version: number): string => join(serverCacheDir(), `postgresql-${version}`);
+/** Where a server of this name stands, complete or not. The name is a major version, or one with what was added to it: `17-extensions`. */
+export const serverDirectory = (name: string): string => join(serverCacheDir(), `postgresql-${name}`);
 
 /** Written last, with the directory of the programs as its text: a server without it is torn and made anew. */
-export const completeMarker = (version: number): string => join(serverDirectory(version), '.complete');
+export const completeMarker = (name: string): string => join(serverDirectory(name), '.complete');
 
-/** The cached server of one major version, or undefined. */
-export const findCachedServer = (version: number): CachedServer | undefined => {
-  const marker = completeMarker(version);
+/** The cached server of one name, or undefined. */
+export const findCachedServer = (name: string): CachedServer | undefined => {
+  const marker = completeMarker(name);
   if (!existsSync(marker)) return undefined;
   const binDir = readFileSync(marker, 'utf8').trim();
-  return existsSync(join(binDir, 'postgres')) ? { version, binDir } : undefined;
+  return existsSync(join(binDir, 'postgres')) ? { version: Number.parseInt(name, 10), binDir } : undefined;
 };
