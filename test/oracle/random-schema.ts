@@ -45,6 +45,8 @@ const table = (number: number): fc.Arbitrary<string> =>
       isGenerated: fc.boolean(),
       isIndexed: fc.boolean(),
       isKeyed: fc.boolean(),
+      // Rows that were deleted keep their room on disk, by which tables are planned.
+      deleted: fc.constantFrom('none', 'none', 'some', 'all'),
       fillFactor: fc.option(fc.integer({ min: 10, max: 100 })),
     })
     .chain((spec) => {
@@ -87,6 +89,7 @@ const table = (number: number): fc.Arbitrary<string> =>
             ]
           : []),
         ...spec.rows.map((values, index) => `INSERT INTO ${qualified} (${columnList}) VALUES (${[index, ...values].join(', ')});`),
+        ...(spec.deleted === 'none' ? [] : [`DELETE FROM ${qualified} WHERE ${spec.deleted === 'all'} OR n % 3 = 1;`]),
         ...(spec.isIndexed && ordered !== undefined ? [`CREATE INDEX ON ${qualified} (${numbered.get(ordered)} DESC, n);`] : []),
         ...(spec.isKeyed && spec.shape !== 'inherited' ? [`ALTER TABLE ${qualified} ADD PRIMARY KEY (n);`] : []),
         ...(spec.comment === null ? [] : [`COMMENT ON TABLE ${qualified} IS ${literal(spec.comment)};`]),
