@@ -2,15 +2,28 @@ import { DbbackupError } from '../core/errors.js';
 import { parseNamePattern, toServerRegex } from '../core/name-pattern.js';
 import { type QuerySession, queryRow, toFlag, toNumber, toText } from './rows.js';
 
-/** All databases that can be connected to, as pg_dumpall takes them: template1 first; template0 never, whatever it allows; none that a failed DROP DATABASE left (-2). */
-const databasesQuery = `SELECT d.datname, pg_catalog.quote_ident(d.datname), pg_catalog.has_database_privilege(d.oid, 'CONNECT'), pg_catalog.quote_ident(CURRENT_USER)
-FROM pg_catalog.pg_database d WHERE d.datallowconn AND d.datname <> 'template0' AND d.datconnlimit <> -2
+/** As pg_dumpall takes them: template1 first; template0 never, whatever it allows. -2 is what a DROP DATABASE leaves that was interrupted. */
+const databasesQuery = `SELECT d.datname, pg_catalog.quote_ident(d.datname), pg_catalog.has_database_privilege(d.oid, 'CONNECT'), pg_catalog.quote_ident(CURRENT_USER),
+  CASE WHEN d.datconnlimit = -2 THEN 'a DROP DATABASE of it was interrupted' WHEN NOT d.datallowconn THEN 'it allows no connections' END
+FROM pg_catalog.pg_database d WHERE d.datname <> 'template0'
 ORDER BY d.datname <> 'template1', d.datname COLLATE "C"`;
 
+/** A database that no pattern excludes and that cannot be read. */
+export interface LeftOutDatabase {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface DatabaseList {
+  /** To be saved; at least one. */
+  readonly names: readonly string[];
+  readonly leftOut: readonly LeftOutDatabase[];
+}
+
 /**
- * Names of the databases a backup of a cluster saves. Errors: `usage` when the patterns leave none, `permission_denied` naming those that this role may not connect to.
+ * The databases a backup of a cluster saves. Errors: `usage` when the patterns leave none, `permission_denied` naming those that this role may not connect to.
  */
-export const listDatabases = async (session: QuerySession, excluded: readonly string[]): Promise<readonly string[]> => {
+export const listDatabases = async (session: QuerySession, excluded: readonly string[]): Promise<DatabaseList> => {
   const { rows } = await session.query(databasesQuery);
   const left = new Set(
     await excludeNames(
@@ -19,7 +32,10 @@ export const listDatabases = async (session: QuerySession, excluded: readonly st
       excluded,
     ),
   );
-  const chosen = rows.filter((row) => left.has(toText(row, 0)));
+  const wanted = rows.filter((row) => left.has(toText(row, 0)));
+  const chosen = wanted.filter((row) => row[4] === null);
+  const leftOut = wanted.flatMap((row) => (row[4] === null ? [] : [{ name: toText(row, 0), reason: toText(row, 4) }]));
+  if (chosen.length === 0) throw new DbbackupError('usage', `no database is left: ${leftOut[0]?.name ?? ''} cannot be read`);
   const denied = chosen.filter((row) => !toFlag(row, 2));
   if (denied.length > 0) {
     const [first = []] = denied;
@@ -31,7 +47,7 @@ export const listDatabases = async (session: QuerySession, excluded: readonly st
       },
     });
   }
-  return chosen.map((row) => toText(row, 0));
+  return { names: chosen.map((row) => toText(row, 0)), leftOut };
 };
 
 /** The names that no pattern matches, by the server's own regular expressions. Errors: `usage` for what is no pattern of names, and when none is left. */

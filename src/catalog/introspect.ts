@@ -162,6 +162,8 @@ const readDatabase = async (session: QuerySession, version: number): Promise<Dat
     ctype: toText(row, 4),
     localeProvider: toText(row, 5),
     icuLocale: row[6] ?? null,
+    icuRules: row[7] ?? null,
+    tablespace: toText(row, 8),
   };
 };
 

@@ -80,7 +80,12 @@ export interface DatabaseSettings {
   readonly ctype: string;
   /** `c` libc, `i` icu, `b` builtin. */
   readonly localeProvider: string;
+  /** Of ICU, or of the builtin provider. */
   readonly icuLocale: string | null;
+  /** From PostgreSQL 16 on. */
+  readonly icuRules: string | null;
+  /** Its default one. */
+  readonly tablespace: string;
 }
 
 export interface ServerFacts {

@@ -30,11 +30,12 @@ export const serverQuery = `SELECT pg_catalog.current_setting('server_version_nu
 
 export const systemIdentifierQuery = 'SELECT system_identifier FROM pg_catalog.pg_control_system()';
 
-/** One row: name, owner, encoding, collate, ctype, locale provider, ICU locale. */
+/** One row: name, owner, encoding, collate, ctype, locale provider, ICU locale, ICU rules, tablespace. */
 export const databaseQuery = (
   version: number,
 ): string => `SELECT d.datname, pg_catalog.pg_get_userbyid(d.datdba), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
-  ${version >= 150000 ? 'd.datlocprovider' : "'c'"}, ${version >= 170000 ? 'd.datlocale' : version >= 150000 ? 'd.daticulocale' : 'NULL'}
+  ${version >= 150000 ? 'd.datlocprovider' : "'c'"}, ${version >= 170000 ? 'd.datlocale' : version >= 150000 ? 'd.daticulocale' : 'NULL'},
+  ${version >= 160000 ? 'd.daticurules' : 'NULL'}, (SELECT t.spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace)
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`;
 
 /** OID and quoted name of each relation to be locked. */

@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
+import { Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CompressStream, DecompressStream } from 'zstd-napi';
 import { throwIfCancelled } from '../core/abort.js';
@@ -36,9 +36,11 @@ export type DumpToPath = (outPath: string) => Promise<readonly string[]>;
 export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
   storeArchive(target, schemaPath(target.database), dump);
 
-/** The script of roles and tablespaces: what `dump` writes, compressed, hashed and published. */
-export const storeGlobals = (target: Omit<ArchiveTarget, 'database'>, dump: DumpToPath): Promise<StoredArchive> =>
-  storeArchive(target, globalsPath, dump);
+/** The script of roles and tablespaces, compressed, hashed and published. It holds hashes of passwords: nothing of it stands in any other file. */
+export const storeGlobals = async (target: Omit<ArchiveTarget, 'database'>, script: Buffer): Promise<ManifestArchive> => {
+  await target.storage.createFolder(nameInBackup(target.id, dirname(globalsPath)));
+  return publishArchive(target, globalsPath, Readable.from([script]));
+};
 
 export interface StoredArchive {
   readonly archive: ManifestArchive;
@@ -52,16 +54,20 @@ const storeArchive = async (target: Omit<ArchiveTarget, 'database'>, path: strin
     // pg_dump overwrites what is there and keeps its mode.
     await writeFile(dumpPath, '', newFile);
     const warnings = await dump(dumpPath);
-    const { sizeBytes, sha256 } = await publishStream(
-      createReadStream(dumpPath),
-      new CompressStream({ compressionLevel, checksumFlag: true }),
-      await target.storage.localPath(nameInBackup(target.id, path)),
-      target.signal,
-    );
-    return { archive: { path, sizeBytes, sha256, pgDumpVersion: target.pgDumpVersion }, warnings };
+    return { archive: await publishArchive(target, path, createReadStream(dumpPath)), warnings };
   } finally {
     await rm(dumpPath, { force: true });
   }
+};
+
+const publishArchive = async (target: Omit<ArchiveTarget, 'database'>, path: string, source: Readable): Promise<ManifestArchive> => {
+  const { sizeBytes, sha256 } = await publishStream(
+    source,
+    new CompressStream({ compressionLevel, checksumFlag: true }),
+    await target.storage.localPath(nameInBackup(target.id, path)),
+    target.signal,
+  );
+  return { path, sizeBytes, sha256, pgDumpVersion: target.pgDumpVersion };
 };
 
 const publishStream = async (
@@ -118,6 +124,23 @@ export const unpackSchema = async (storedPath: string, intoPath: string): Promis
   } catch (error) {
     throw toScratchError(error, intoPath);
   }
+};
+
+/** Decompresses the script of roles and tablespaces, in memory. Errors: `io_error`, `data_damaged`. Cost: its size, some 300 bytes for each role. */
+export const readGlobals = async (storedPath: string): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  const keep = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  try {
+    await pipeline([createReadStream(storedPath), new DecompressStream(), keep]);
+  } catch (error) {
+    throw toStorageError(error, 'read', storedPath);
+  }
+  return Buffer.concat(chunks);
 };
 
 const toScratchError = (error: unknown, path: string): DbbackupError => {

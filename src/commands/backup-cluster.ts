@@ -1,16 +1,11 @@
-import { canReadPasswords, listDatabases, readHeadRoom } from '../catalog/cluster.js';
+import { canReadPasswords, type LeftOutDatabase, listDatabases, readHeadRoom } from '../catalog/cluster.js';
 import { prelude } from '../catalog/prelude.js';
 import { DbbackupError } from '../core/errors.js';
 import { nameDatabases } from '../manifest/facts.js';
-import type { ManifestArchive } from '../manifest/schema.js';
-import { processHost } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { toWaves } from '../planner/waves.js';
-import { dumpGlobals } from '../tools/dump-globals.js';
-import { type Tool, toToolConnection } from '../tools/tool.js';
-import { storeGlobals } from './archives.js';
 import { runBackup } from './backup.js';
-import type { RunParts } from './backup-database.js';
+import { GlobalsBackup } from './backup-globals.js';
 import type { BackupSource } from './backup-run.js';
 import type { BackupReport, ClusterBackupOptions, RunContext } from './options.js';
 import { toSameServer, withSession } from './sessions.js';
@@ -35,12 +30,15 @@ export const backupCluster = (options: ClusterBackupOptions, context: RunContext
           details: { object: 'pg_authid', hint: 'Back up as a superuser, or leave the password hashes out with --no-role-passwords.' },
         },
       );
-    const names = await listDatabases(session, options.excludeDatabases ?? []);
+    const { names, leftOut } = await listDatabases(session, options.excludeDatabases ?? []);
     const sources = names.map((name, index) => toSource(options, context, session, name, index + 1));
     const waves = toWaves(sources, { connectionCount: await readHeadRoom(session), jobs: toJobs(options.jobs) });
-    const saveGlobals = (run: RunParts): Promise<ManifestArchive> => store(run, session, pgDumpAll, arePasswordsLeftOut);
-    return { kind: 'cluster', title: nameDatabases(names), stem: 'cluster', waves, saveGlobals };
+    const globals = new GlobalsBackup({ session, pgDumpAll, arePasswordsLeftOut });
+    return { kind: 'cluster', title: nameDatabases(names), stem: 'cluster', waves, globals, warnings: leftOut.map(toWarning) };
   });
+
+const toWarning = ({ name, reason }: LeftOutDatabase): string =>
+  `database ${JSON.stringify(name)} is left out: ${reason}; --exclude-database leaves it out without a word`;
 
 const toSource = (options: ClusterBackupOptions, { signal }: RunContext, session: Session, name: string, number: number): BackupSource => {
   const overrides = { ...toSameServer(session), dbname: name };
@@ -48,17 +46,21 @@ const toSource = (options: ClusterBackupOptions, { signal }: RunContext, session
     number,
     name,
     overrides,
-    withSession: (use) => withSession(options.connection, { applicationName: 'dbbackup', signal, overrides }, use),
+    withSession: (use) =>
+      withSession(options.connection, { applicationName: 'dbbackup', signal, overrides }, use).catch((error: unknown) => {
+        throw adviseOnConnections(error);
+      }),
   };
 };
 
-const store = async (run: RunParts, session: Session, pgDumpAll: Tool, arePasswordsLeftOut: boolean): Promise<ManifestArchive> => {
-  const { storage, id, signal, record, warn } = run;
-  const connection = toToolConnection(session);
-  const { archive, warnings } = await storeGlobals({ storage, id, pgDumpVersion: pgDumpAll.version, signal }, (outPath) =>
-    dumpGlobals({ pgDumpAll, connection, outPath, arePasswordsLeftOut, host: processHost, signal }),
-  );
-  warn(warnings);
-  record({ type: 'globals.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
-  return archive;
-};
+/** A database may have a limit of its own, which no head-room of the server tells. */
+const adviseOnConnections = (error: unknown): unknown =>
+  error instanceof DbbackupError && error.details.hint === undefined && /too many connections for database/.test(error.message)
+    ? new DbbackupError(error.code, error.message, {
+        cause: error,
+        details: {
+          ...error.details,
+          hint: 'Raise its CONNECTION LIMIT, lower --jobs, or leave it out with --exclude-database; a superuser is bound by no limit.',
+        },
+      })
+    : error;

@@ -2,6 +2,7 @@ import type { HeldSnapshot } from '../catalog/leader.js';
 import { adviseLockRoom } from '../catalog/lock-room.js';
 import { displayText } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
+import { readUsedGlobals, toRoleChanged, type UsedGlobal } from '../catalog/used-globals.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
 import type { DatabaseFacts } from '../manifest/builder.js';
@@ -54,6 +55,9 @@ export interface DatabaseParts {
 /** What concerns one database of a backup alone: its archives, its plan, and the tasks that read it. */
 export class DatabaseBackup {
   readonly number: number;
+  readonly name: string;
+  /** Roles and tablespaces that its snapshot names. Empty before `prepare` has ended, and where part of it is saved. */
+  used: readonly UsedGlobal[] = [];
   /** Not to be read before `prepare` has ended, as the plan. */
   #facts: DatabaseFacts | null = null;
   #worker: SessionSpec | null = null;
@@ -68,6 +72,7 @@ export class DatabaseBackup {
     this.#run = run;
     this.#parts = parts;
     this.number = parts.number;
+    this.name = parts.name;
     this.prefix = parts.isNamed ? `${displayText(parts.name)}: ` : '';
     this.tag = parts.isNamed ? { database: parts.name } : {};
   }
@@ -89,6 +94,7 @@ export class DatabaseBackup {
     record({ type: 'snapshot.taken', ...this.tag, snapshot, lsn, relationCount: catalog.relations.length });
     this.#warn(catalog.warnings);
     const schema = await this.#storeSchema();
+    await this.#readUsed();
 
     const plan = planBackup(catalog, settings);
     this.#warn(
@@ -116,6 +122,15 @@ export class DatabaseBackup {
       ],
     };
     this.#facts = { number, name, wave, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
+  }
+
+  /** Once pg_dump is done: names within privileges come as they are now, whatever the snapshot, and as numbers where there are none any more. */
+  async #readUsed(): Promise<void> {
+    if (this.#run.settings.scope !== undefined) return;
+    const { session, held, name } = this.#parts;
+    this.used = await readUsedGlobals(session, held.catalog.server.version);
+    const changed = this.used.find(({ isChanged }) => isChanged);
+    if (changed !== undefined) throw toRoleChanged(changed, name);
   }
 
   async #storeSchema(): Promise<ManifestArchive> {

@@ -20,6 +20,8 @@ import { backupNames, dataExtension, dataStem, nameInBackup } from '../storage/l
 import type { LocalStorage } from '../storage/storage.js';
 import type { Tool } from '../tools/tool.js';
 import { DatabaseBackup, type RunParts } from './backup-database.js';
+import type { GlobalsBackup } from './backup-globals.js';
+import { nameLeader } from './name-database.js';
 import type { BackupOptions, BackupReport, RunContext } from './options.js';
 import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.js';
 
@@ -44,8 +46,10 @@ export interface BackupParts {
   readonly kind: Manifest['kind'];
   /** Databases whose snapshots are held at the same time; one wave after the other. */
   readonly waves: readonly (readonly BackupSource[])[];
-  /** Saves what belongs to no database, while the last wave's snapshots are held; null where nothing does. */
-  readonly saveGlobals: ((run: RunParts) => Promise<ManifestArchive>) | null;
+  /** Saves what belongs to no database; null where nothing does. */
+  readonly globals: GlobalsBackup | null;
+  /** What is known to be missing before anything is read. */
+  readonly warnings?: readonly string[];
   readonly pgDump: Tool;
   readonly storage: LocalStorage;
   readonly journal: Journal;
@@ -89,6 +93,7 @@ export class BackupRun {
       host: hostname(),
       toolVersion: readToolVersion(),
     });
+    this.#toRunParts().warn(this.#parts.warnings ?? []);
     let manifest: Manifest;
     try {
       manifest = await this.#save();
@@ -155,9 +160,11 @@ export class BackupRun {
 
   /** Saves some databases whose snapshots are held at the same time. */
   async #saveWave(wave: number, sources: readonly BackupSource[], sessions: readonly Session[]): Promise<void> {
-    const { kind, options, settings, context, waves, saveGlobals } = this.#parts;
+    const { kind, options, settings, context, waves, globals } = this.#parts;
     const { jobs } = settings;
-    const leaders = sessions.map((session) => createLocalLeader(session));
+    const leaders = sessions.map((session, index) =>
+      kind === 'cluster' ? nameLeader(createLocalLeader(session), sources[index]?.name ?? '') : createLocalLeader(session),
+    );
     const snapshotOptions = {
       lockTimeoutMs: options.lockTimeoutMs ?? 0,
       ...(settings.scope === undefined ? {} : { scope: settings.scope }),
@@ -171,9 +178,9 @@ export class BackupRun {
         const { number, name, overrides } = source;
         return new DatabaseBackup(run, { number, name, wave, overrides, isNamed: kind === 'cluster', session, held });
       });
-      // With the last snapshots: a role that owns something in any of them is there by then.
-      if (saveGlobals !== null && wave === waves.length) this.#globals = await saveGlobals(run);
       for (const database of databases) await database.prepare();
+      await globals?.read(run, databases);
+      if (globals !== null && wave === waves.length) this.#globals = await globals.store(run);
       const tasks = queueTasks(databases, this.#tasks.length + 1);
       // The pool is measured against the limit here, after pg_dump's output has passed.
       await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>

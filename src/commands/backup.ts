@@ -25,11 +25,11 @@ export const backup = (options: BackupOptions, context: RunContext = {}): Promis
   runBackup(options, context, ['pg_dump'], async (session) => {
     const { database } = session.info();
     const source = { number: 1, name: database, overrides: {}, withSession: <T>(use: (opened: Session) => Promise<T>) => use(session) };
-    return { kind: 'single', title: database, stem: database, waves: [[source]], saveGlobals: null };
+    return { kind: 'single', title: database, stem: database, waves: [[source]], globals: null };
   });
 
 /** What is to be backed up. */
-export interface BackupScope extends Pick<BackupParts, 'kind' | 'title' | 'waves' | 'saveGlobals'> {
+export interface BackupScope extends Pick<BackupParts, 'kind' | 'title' | 'waves' | 'globals' | 'warnings'> {
   /** What the backup's ID begins with. */
   readonly stem: string;
 }

@@ -21,13 +21,16 @@ import { type DatabaseScript, readDatabaseScript } from '../tools/database-prope
 import { findTools, toMajor } from '../tools/find-tools.js';
 import type { RestoreArchiveOptions } from '../tools/restore-archive.js';
 import { runScript } from '../tools/run-script.js';
-import { type Tool, toToolConnection } from '../tools/tool.js';
-import { unpackSchema, withScratch } from './archives.js';
+import type { Tool } from '../tools/tool.js';
+import { readGlobals, unpackSchema, withScratch } from './archives.js';
+import { checkDroppable } from './droppable.js';
+import { compareKept } from './kept-database.js';
+import { nameDatabase } from './name-database.js';
 import type { ClusterRestoreOptions, ClusterRestoreReport, RunContext } from './options.js';
 import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore, type DatabaseRestored } from './restore-database.js';
 import { planGlobals, restoreGlobals } from './restore-globals.js';
-import { checkArchives, chooseRestoreTools, scopeArchive, toArchiveOptions, toTotals } from './restore-parts.js';
+import { checkArchives, chooseRestoreTools, scopeArchive, toArchiveOptions, toLoadingConnection, toTotals } from './restore-parts.js';
 import { examineTarget } from './restore-scope.js';
 import { toSameServer, withSession } from './sessions.js';
 import { toBytesPerSecond, toJobs } from './settings.js';
@@ -57,6 +60,8 @@ export const restoreCluster = async (options: ClusterRestoreOptions, context: Ru
   return withScratch((scratch) =>
     withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
       for (const sql of prelude('UTF8', 'write')) await session.query(sql);
+      // A role may be set to begin its transactions as read-only.
+      await session.query('SET default_transaction_read_only TO off');
       const names = manifest.databases.map(({ name }) => name);
       const chosen = new Set(await excludeNames(session, names, options.excludeDatabases ?? []));
       const databases = manifest.databases.filter(({ name }) => chosen.has(name));
@@ -97,11 +102,16 @@ type Outcome = Pick<ClusterRestoreReport, 'notices' | 'warnings' | 'checkedRelat
 /** Every server has them, and they cannot be dropped by a session that is connected to them: their properties are restored, and their contents if they are empty. */
 const fixedDatabases: ReadonlySet<string> = new Set(['postgres', 'template1']);
 
-/** What a server says of a relation or a role does not tell in which database. */
-const nameDatabase = (error: DbbackupError, name: string): DbbackupError =>
-  error.code === 'cancelled' || error.message.includes(name)
-    ? error
-    : new DbbackupError(error.code, `database ${JSON.stringify(name)}: ${error.message}`, { cause: error, details: error.details });
+const oldPrefix = 'dbbackup_old_';
+const leftoverForm = /^dbbackup_(?:old|new)_[0-9a-f]{12}$/;
+
+/** `error` of the first database that was not restored, with what is done and what is not. */
+const tellProgress = (error: DbbackupError, databases: readonly ManifestDatabase[], doneCount: number): DbbackupError => {
+  const list = (some: readonly ManifestDatabase[]): string => some.map(({ name }) => JSON.stringify(name)).join(', ') || 'none';
+  const { hint = '' } = error;
+  const state = `Complete: ${list(databases.slice(0, doneCount))}. Incomplete: ${list(databases.slice(doneCount, doneCount + 1))}. Not begun: ${list(databases.slice(doneCount + 1))}.`;
+  return new DbbackupError(error.code, error.message, { cause: error, details: { ...error.details, hint: `${hint} ${state}`.trim() } });
+};
 
 class ClusterRestore {
   readonly #parts: ClusterRestoreParts;
@@ -114,20 +124,22 @@ class ClusterRestore {
   }
 
   async run(globalsPath: string): Promise<Outcome> {
-    const { id, databases, options, session, psql, scratch, storage, context } = this.#parts;
-    const existing = await this.#checkDatabases();
-    const scriptPath = join(scratch, 'globals.sql');
-    await unpackSchema(await storage.localPath(nameInBackup(id, globalsPath)), scriptPath);
-    const plan = await planGlobals(session, scriptPath, options.areTablespacesLeftOut === true);
+    const { id, databases, options, session, psql, storage, context } = this.#parts;
+    const { existing, differences } = await this.#checkDatabases();
+    const script = await readGlobals(await storage.localPath(nameInBackup(id, globalsPath)));
+    const plan = await planGlobals(session, script, options.areTablespacesLeftOut === true);
     this.#emit({ type: 'restore.started', id, database: nameDatabases(databases.map(({ name }) => name)) });
     for (const message of plan.notices) this.#emit({ type: 'notice', message });
+    this.#warn(differences);
     await this.#phase({}, 'roles and tablespaces', async () =>
-      this.#warn(await restoreGlobals({ session, psql, scratch, signal: context.signal }, plan)),
+      this.#warn(await restoreGlobals({ session, psql, signal: context.signal }, plan)),
     );
     let checkedRelationCount = 0;
     const done: ManifestDatabase[] = [];
     for (const database of databases) {
-      const restored = await this.#restoreDatabase(database, existing.has(database.name), toTotals(done));
+      const restored = await this.#restoreDatabase(database, existing.has(database.name), toTotals(done)).catch((error: unknown) => {
+        throw tellProgress(toDbbackupError(error), databases, done.length);
+      });
       this.#warnings.push(...restored.warnings);
       checkedRelationCount += restored.checkedRelationCount ?? 0;
       done.push(database);
@@ -136,26 +148,47 @@ class ClusterRestore {
     return options.isChecking === true ? { ...outcome, checkedRelationCount } : outcome;
   }
 
-  /** Names of databases that are there. Errors: `target_not_empty` for one that stands in the way. */
-  async #checkDatabases(): Promise<ReadonlySet<string>> {
+  /**
+   * Databases that are there, and how those that are filled as they are differ from the backup's. Errors: `target_not_empty` for one that stands in the way,
+   * `target_in_use` for one that could not be dropped.
+   */
+  async #checkDatabases(): Promise<{ readonly existing: ReadonlySet<string>; readonly differences: readonly string[] }> {
     const { databases, options, session } = this.#parts;
     const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database');
     const existing = new Set(rows.map(([name]) => name ?? ''));
-    for (const { name } of databases) {
+    const differences = [...existing]
+      .filter((name) => leftoverForm.test(name))
+      .map(
+        (name) =>
+          `database ${JSON.stringify(name)} is what a restore left that was ended while it replaced a database: look at it and drop it`,
+      );
+    for (const database of databases) {
+      const { name } = database;
+      if (!existing.has(name)) continue;
       const isFixed = this.#isFixed(name);
-      if (!existing.has(name) || (options.isCleaning === true && !isFixed)) continue;
-      const found = await this.#withDatabase(name, findUserObject);
-      if (found === null) continue;
-      throw new DbbackupError('target_not_empty', `database ${JSON.stringify(name)} exists and is not empty: it holds ${found}`, {
-        details: {
-          object: name,
-          hint: isFixed
-            ? 'Empty it, or leave it out with --exclude-database.'
-            : 'Leave it out with --exclude-database, or drop it and create it anew with --clean --yes.',
-        },
-      });
+      if (options.isCleaning === true && !isFixed) {
+        await checkDroppable(session, name);
+        continue;
+      }
+      const wanted = options.areTablespacesLeftOut === true ? { ...database, tablespace: 'pg_default' } : database;
+      differences.push(...(await this.#withDatabase(name, (opened) => this.#checkKept(opened, wanted, isFixed))));
     }
-    return existing;
+    return { existing, differences };
+  }
+
+  async #checkKept(session: Session, database: ManifestDatabase, isFixed: boolean): Promise<readonly string[]> {
+    const { name } = database;
+    for (const sql of prelude('UTF8', 'write')) await session.query(sql);
+    const found = await findUserObject(session);
+    if (found === null) return compareKept(session, database);
+    throw new DbbackupError('target_not_empty', `database ${JSON.stringify(name)} exists and is not empty: it holds ${found}`, {
+      details: {
+        object: name,
+        hint: isFixed
+          ? 'Empty it, or leave it out with --exclude-database.'
+          : 'Leave it out with --exclude-database, or drop it and create it anew with --clean --yes.',
+      },
+    });
   }
 
   #isFixed(name: string): boolean {
@@ -189,17 +222,16 @@ class ClusterRestore {
 
   /** Creates the database unless it is to be filled as it is, and gives it its properties. */
   async #prepareDatabase(database: ManifestDatabase, exists: boolean, { settings, creation, properties }: DatabaseScript): Promise<void> {
-    const { options, session, psql, scratch, context } = this.#parts;
+    const { options, session, psql, context } = this.#parts;
     const isKept = exists && (options.isCleaning !== true || this.#isFixed(database.name));
     const object = `database ${JSON.stringify(database.name)}`;
     const run = async (statements: readonly string[]): Promise<void> => {
       this.#warn(
         await runScript({
           psql,
-          connection: toToolConnection(session),
+          connection: toLoadingConnection(session),
           object,
           script: [...settings, ...statements, ''].join('\n'),
-          scriptPath: join(scratch, 'database.sql'),
           isTransaction: false,
           host: processHost,
           signal: context.signal,
@@ -216,21 +248,46 @@ class ClusterRestore {
     await run(properties);
   }
 
-  /** The old database goes once the new one is created, before its contents are restored. */
+  /** The old database goes once the new one is created, before its contents are restored. Where it cannot go it gets its name back. */
   async #replace(name: string, create: () => Promise<void>): Promise<void> {
     const { session } = this.#parts;
-    const oldName = `dbbackup_old_${randomBytes(6).toString('hex')}`;
-    await session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [name, oldName]));
+    // Since all databases were looked at, others may have taken a long time.
+    await checkDroppable(session, name);
+    const oldName = `${oldPrefix}${randomBytes(6).toString('hex')}`;
+    const isTemplate =
+      (await session.query('SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows[0]?.[0] === 't';
     try {
+      await session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [name, oldName]));
       await create();
+      // A template cannot be dropped.
+      await session.query(await formatSql(session, 'ALTER DATABASE %I IS_TEMPLATE false', [oldName]));
+      await session.query(await formatSql(session, 'DROP DATABASE %I', [oldName]));
     } catch (error) {
-      throw await afterFailure(error, async () =>
-        session.query(await formatSql(session, 'ALTER DATABASE %I RENAME TO %I', [oldName, name])),
-      );
+      const failure = await afterFailure(error, () => this.#putBack(name, oldName, isTemplate));
+      const { later = [] } = failure.details;
+      if (later.length === 0) throw failure;
+      const hint = `The old database may be there as ${oldName}: rename it by hand.`;
+      throw new DbbackupError(failure.code, failure.message, { cause: error, details: { ...failure.details, hint } });
     }
-    // A template cannot be dropped.
-    await session.query(await formatSql(session, 'ALTER DATABASE %I IS_TEMPLATE false', [oldName]));
-    await session.query(await formatSql(session, 'DROP DATABASE %I', [oldName]));
+  }
+
+  /** Not to be cancelled, and over a session of its own: whatever came of the attempt, this takes a moment. */
+  async #putBack(name: string, oldName: string, isTemplate: boolean): Promise<void> {
+    const { options, session: lost } = this.#parts;
+    const overrides = { ...toSameServer(lost), dbname: lost.info().database };
+    await withSession(options.connection, { applicationName: 'dbbackup', overrides }, async (session) => {
+      const run = async (template: string, names: readonly string[]) => session.query(await formatSql(session, template, names));
+      await session.query('SET default_transaction_read_only TO off');
+      const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database WHERE datname = ANY (ARRAY[$1, $2])', [
+        name,
+        oldName,
+      ]);
+      const found = rows.map(([datname]) => datname);
+      if (!found.includes(oldName)) return;
+      if (found.includes(name)) await run('DROP DATABASE %I', [name]);
+      await run('ALTER DATABASE %I RENAME TO %I', [oldName, name]);
+      if (isTemplate) await run('ALTER DATABASE %I IS_TEMPLATE true', [name]);
+    });
   }
 
   async #restoreContents(

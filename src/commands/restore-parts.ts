@@ -79,7 +79,7 @@ export const toArchiveOptions = (
  * For tools that write: commits need not wait for the disk one by one, since the last one of the restore does, for all before it. A database may be set to begin its
  * transactions as read-only.
  */
-const toLoadingConnection = (session: Session): ToolConnection => {
+export const toLoadingConnection = (session: Session): ToolConnection => {
   const { info, password } = toToolConnection(session);
   const options = `${info.options['options'] ?? ''} -c synchronous_commit=off -c default_transaction_read_only=off`.trim();
   return { info: { ...info, options: { ...info.options, options } }, password };

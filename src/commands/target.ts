@@ -3,6 +3,7 @@ import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { ManifestDatabase } from '../manifest/schema.js';
 import { databaseOf } from '../native/connection-info.js';
 import type { Session } from '../native/session.js';
+import { checkDroppable } from './droppable.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { withSession } from './sessions.js';
 
@@ -30,6 +31,7 @@ export const prepareTarget = async (
     if (exists && !isCleaning)
       throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
     await checkFeasible(session.info().serverVersion);
+    if (exists) await checkDroppable(session, name);
     if (exists) await replaceDatabase(session, options.connection, name, source);
     else await session.query(await createStatement(session, name, source));
   });
@@ -91,16 +93,39 @@ export const formatSql = async (session: Session, template: string, values: read
   return rows[0]?.[0] ?? '';
 };
 
-/** The source's encoding and locale; template0 is the one template that allows any. */
+/** The source's encoding and locale; template0 is the one template that allows any. Errors: `target_incompatible` where the server knows no such locale. */
 export const createStatement = (session: Session, name: string, source: ManifestDatabase): Promise<string> => {
-  const { encoding, collate, ctype, localeProvider, icuLocale } = source;
+  const { encoding, collate, ctype, localeProvider, icuLocale, icuRules } = source;
   const version = session.info().serverVersion;
   const base = 'CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L';
   const values = [name, encoding, collate, ctype];
-  if (localeProvider === 'i' && icuLocale !== null && version >= 150000)
-    return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L`, [...values, icuLocale]);
-  if (localeProvider === 'b' && icuLocale !== null && version >= 170000)
-    return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale]);
+  const needs = (what: string, lowest: number): void => {
+    if (version >= lowest * 10_000) return;
+    throw new DbbackupError(
+      'target_incompatible',
+      `database ${JSON.stringify(source.name)} has ${what}, which PostgreSQL ${lowest} brought`,
+      {
+        details: {
+          object: source.name,
+          hint: 'Create the target database as it is to be, and restore into it without --create and --clean.',
+        },
+      },
+    );
+  };
+  if (localeProvider === 'i') {
+    needs('the locale provider ICU', 15);
+    if (icuRules !== null) needs('ICU rules', 16);
+    const rules = icuRules === null ? '' : ' ICU_RULES %L';
+    return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L${rules}`, [
+      ...values,
+      icuLocale ?? '',
+      ...(icuRules === null ? [] : [icuRules]),
+    ]);
+  }
+  if (localeProvider === 'b') {
+    needs('the builtin locale provider', 17);
+    return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale ?? '']);
+  }
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 

@@ -36,6 +36,12 @@ export const errorCodes = {
     'a relation was rewritten or replaced while it was being read',
     'Run the backup again when no DDL is running.',
   ),
+  role_changed: entry(
+    1,
+    true,
+    'a role or tablespace that the backup needs was dropped or renamed while it began',
+    'Run the backup again when no roles are being dropped or renamed.',
+  ),
   recovery_conflict: entry(
     1,
     true,
@@ -85,6 +91,12 @@ export const errorCodes = {
     'Restore into an empty database, or use --create, or --clean --yes.',
   ),
   target_exists: entry(1, false, 'the database or schema to create exists already', 'Choose another --target-db or leave --create out.'),
+  target_in_use: entry(
+    1,
+    true,
+    'a database that is to be dropped is in use',
+    'End its sessions and drop its subscriptions, replication slots and prepared transactions, then run again.',
+  ),
   definitions_missing: entry(
     1,
     false,

@@ -10,8 +10,12 @@ export interface BackupFacts {
   readonly id: string;
   /** `damaged`: there is a manifest or journal, and it cannot be believed: `problem` says why. */
   readonly state: 'finished' | 'unfinished' | 'damaged';
+  /** Null for an unfinished run. */
+  readonly kind: Manifest['kind'] | null;
   /** Its name; of a cluster the first names and how many more there are. */
   readonly database: string | null;
+  /** Names of all. Null for an unfinished run. */
+  readonly databases: readonly string[] | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
@@ -42,7 +46,9 @@ export const readBackupFacts = async (repository: Repository, entry: RepositoryE
 const damageCodes: ReadonlySet<string> = new Set(['manifest_damaged', 'format_unsupported', 'path_unsafe']);
 
 const noFacts = {
+  kind: null,
   database: null,
+  databases: null,
   startedAt: null,
   finishedAt: null,
   rowCount: null,
@@ -62,7 +68,9 @@ export const nameDatabases = (names: readonly string[]): string =>
 const toFinishedFacts = (manifest: Manifest): BackupFacts => ({
   id: manifest.id,
   state: 'finished',
+  kind: manifest.kind,
   database: nameDatabases(manifest.databases.map(({ name }) => name)),
+  databases: manifest.databases.map(({ name }) => name),
   startedAt: manifest.startedAt,
   finishedAt: manifest.finishedAt,
   rowCount: manifest.totals.rowCount,

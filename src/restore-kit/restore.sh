@@ -371,8 +371,9 @@ restore_globals() {
     || fail $status_failed "the roles and tablespaces could not be created: $(tail -n 1 "$work/globals.log")"
   while IFS= read -r line; do
     case $line in
-      'psql:<stdin>:'*': ERROR:  42710: '*) say "left as it is: ${line#*42710: }" ;;
-      'psql:<stdin>:'*': NOTICE: '* | 'psql:<stdin>:'*': error: invalid command '*restrict) ;; # psql may be older than \\restrict
+      'psql:<stdin>:'*': ERROR:  42710: '*) say "${line#*42710: }: it gets what the backup says of it" ;;
+      'psql:<stdin>:'*': NOTICE: '*) ;;
+      'psql:<stdin>:'*': WARNING: '*) warn "${line#*WARNING: }" ;;
       'psql:<stdin>:'*)
         warn "${line#psql:<stdin>:}"
         is_wrong=yes

@@ -84,6 +84,42 @@ export const parseGlobals = (script: Buffer): Globals => {
   return { settings, roles, tablespaces, roleNames, tablespaceLocations };
 };
 
+/**
+ * `newer` with what `older` has besides: roles and tablespaces that are no more, but that were when some database was read. All that a statement names is in the result. Pure.
+ */
+export const mergeGlobals = (newer: Globals, older: Globals): Globals => {
+  const roleNames = new Set(newer.roleNames);
+  const tablespaceNames = new Set(newer.tablespaceLocations.map(({ name }) => name));
+  const lostRoles = older.roles.filter(({ roles }) => roles.some((role) => !roleNames.has(role)));
+  const roles = [...lostRoles, ...newer.roles];
+  return {
+    settings: newer.settings,
+    roles: [...roles.filter((statement) => !isMembership(statement)), ...roles.filter(isMembership)],
+    tablespaces: [...older.tablespaces.filter(({ tablespace }) => !tablespaceNames.has(tablespace)), ...newer.tablespaces],
+    roleNames: [...newer.roleNames, ...older.roleNames.filter((name) => !roleNames.has(name))],
+    tablespaceLocations: [...newer.tablespaceLocations, ...older.tablespaceLocations.filter(({ name }) => !tablespaceNames.has(name))],
+  };
+};
+
+const isMembership = ({ sql }: RoleStatement): boolean => membershipForm.test(sql);
+
+/** The script a backup holds, for psql: pg_dumpall's statements, memberships in an order that any server accepts. See `orderMemberships`. Pure. */
+export const toStoredScript = ({ settings, roles, tablespaces }: Globals): Buffer => {
+  const statements = roles.map(({ sql }) => sql);
+  const all = [...settings, standardStrings, ...orderMemberships(statements, statements), ...tablespaces.map(({ sql }) => sql)];
+  return Buffer.from(`${all.join('\n')}\n`, 'latin1');
+};
+
+/** What a target has already. */
+export interface ExistingGlobals {
+  readonly roles: ReadonlySet<string>;
+  readonly tablespaces: ReadonlySet<string>;
+  /** Rights to grant roles, as `toAdminKey`. */
+  readonly admins: ReadonlySet<string>;
+  /** Name of the bootstrap superuser, whom every server has. */
+  readonly bootstrap: string;
+}
+
 /** Scripts that create what is not there yet. */
 export interface GlobalsScripts {
   /** To be run in one transaction. */
@@ -92,14 +128,17 @@ export interface GlobalsScripts {
   readonly tablespaces: string | null;
 }
 
-/** What to run on a target that has these roles and tablespaces: they are left as they are, but for memberships in roles that are new. See `orderMemberships`. */
-export const toGlobalsScripts = (
-  globals: Globals,
-  existing: { readonly roles: ReadonlySet<string>; readonly tablespaces: ReadonlySet<string> },
-): GlobalsScripts => {
+/**
+ * What to run on a target: roles and tablespaces that are there are left as they are, but for memberships in roles that are new, and for settings and comment of
+ * the bootstrap superuser, who is there before anybody could restore them. Pure.
+ */
+export const toGlobalsScripts = (globals: Globals, existing: ExistingGlobals): GlobalsScripts => {
   const join = (statements: readonly string[]): string => [...globals.settings, standardStrings, ...statements, ''].join('\n');
   const roles = globals.roles.filter(
-    (statement) => statement.roles.length === 0 || statement.roles.some((role) => !existing.roles.has(role)),
+    (statement) =>
+      statement.roles.length === 0 ||
+      statement.roles.some((role) => !existing.roles.has(role)) ||
+      isOfBootstrap(statement, existing.bootstrap),
   );
   const tablespaces = globals.tablespaces.filter(({ tablespace }) => !existing.tablespaces.has(tablespace));
   return {
@@ -107,11 +146,23 @@ export const toGlobalsScripts = (
       orderMemberships(
         roles.map(({ sql }) => sql),
         globals.roles.map(({ sql }) => sql),
+        existing.admins,
       ),
     ),
     tablespaces: tablespaces.length === 0 ? null : join(tablespaces.map(({ sql }) => sql)),
   };
 };
+
+const bootstrapForm = new RegExp(
+  `^(?:ALTER ROLE (?:${identifier}) (?:IN DATABASE (?:${identifier}) )?SET|COMMENT ON ROLE (?:${identifier}) IS) `,
+);
+
+const isOfBootstrap = ({ sql, roles }: RoleStatement, bootstrap: string): boolean =>
+  roles.length === 1 && roles[0] === bootstrap && bootstrapForm.test(sql);
+
+/** Whether the script has settings or a comment for the target's bootstrap superuser. */
+export const hasBootstrapSettings = ({ roles }: Globals, { bootstrap }: ExistingGlobals): boolean =>
+  roles.some((statement) => isOfBootstrap(statement, bootstrap));
 
 const firstMatch = (forms: readonly RegExp[], sql: string): string | null => {
   for (const form of forms) {

@@ -15,6 +15,8 @@ export interface ToolOptions {
 
 export interface ToolOutput {
   readonly stdout: string;
+  /** The same before it was taken for UTF-8. */
+  readonly bytes: Buffer;
   /** The tool's own warnings and the server's, one an entry. */
   readonly warnings: readonly string[];
 }
@@ -27,13 +29,32 @@ const maxStderrBytes = 64 * 1024;
 /** A run ends within two seconds of its abort; a cancel request takes a round trip. */
 const killAfterMs = 1000;
 
-/** Runs a tool to its end. Errors: `tool_failed` or what its last words mean, `tools_missing`, `cancelled`. */
-export const runTool = async (run: ToolRun, options: ToolOptions): Promise<ToolOutput> => {
-  const child = start(run, options, 'ignore');
+/** Runs a tool to its end, with `input` as its standard input. Errors: `tool_failed` or what its last words mean, `tools_missing`, `cancelled`. */
+export const runTool = async (run: ToolRun, options: ToolOptions, input?: Buffer): Promise<ToolOutput> => {
+  const child = start(run, options, input === undefined ? 'ignore' : 'pipe');
   const stdout = keepTail(child.stdout, Number.POSITIVE_INFINITY);
+  const feeding = feed(child, input);
   const warnings = await finish(child, run, options);
-  return { stdout: stdout(), warnings };
+  const unread = await feeding;
+  if (unread !== null) throw new DbbackupError('tool_failed', `${run.tool.name} did not read its input (${run.object})`, { cause: unread });
+  const bytes = stdout();
+  return {
+    bytes,
+    warnings,
+    get stdout() {
+      return bytes.toString('utf8');
+    },
+  };
 };
+
+/** Resolves with the error of a tool that did not read all of it: its exit status says why, if it ended in failure. */
+const feed = ({ stdin }: ToolProcess, input: Buffer | undefined): Promise<Error | null> =>
+  stdin === null || input === undefined
+    ? Promise.resolve(null)
+    : new Promise((resolve) => {
+        stdin.once('error', resolve);
+        stdin.end(input, () => resolve(null));
+      });
 
 /**
  * Runs `from` and `to` side by side, the first one's standard output through `filter` into the second one's standard input. Resolves with the warnings of both once
@@ -101,8 +122,8 @@ const finish = async (child: ToolProcess, run: ToolRun, { host, signal }: ToolOp
   try {
     const exit = await waitForExit(child, run);
     if (signal?.aborted === true) throw toCancelled(signal);
-    if (exit.status !== 0) throw describeToolFailure(run, exit, stderr());
-    return findWarnings(run.tool.name, stderr());
+    if (exit.status !== 0) throw describeToolFailure(run, exit, stderr().toString('utf8'));
+    return findWarnings(run.tool.name, stderr().toString('utf8'));
   } finally {
     signal?.removeEventListener('abort', onAbort);
     removeExitListener?.();
@@ -118,7 +139,7 @@ const waitForExit = (child: ToolProcess, run: ToolRun): Promise<ToolExit> =>
   });
 
 /** Reads a stream to its end and keeps its last bytes. The result is called when the stream has ended. */
-const keepTail = (stream: Readable, maxBytes: number): (() => string) => {
+const keepTail = (stream: Readable, maxBytes: number): (() => Buffer) => {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   stream.on('data', (chunk: Buffer) => {
@@ -131,6 +152,6 @@ const keepTail = (stream: Readable, maxBytes: number): (() => string) => {
   });
   return () => {
     const all = Buffer.concat(chunks);
-    return all.subarray(Math.max(0, all.length - maxBytes)).toString('utf8');
+    return all.subarray(Math.max(0, all.length - maxBytes));
   };
 };

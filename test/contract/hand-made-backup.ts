@@ -239,6 +239,8 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         ctype: 'C',
         localeProvider: 'c',
         icuLocale: null,
+        icuRules: null,
+        tablespace: 'pg_default',
         owner: 'postgres',
         searchPath: ['public'],
         extensions: [],

@@ -127,6 +127,8 @@ describe('introspect', () => {
         ctype: 'C.UTF-8',
         localeProvider: 'c',
         icuLocale: null,
+        icuRules: null,
+        tablespace: 'pg_default',
       });
       assert.equal(String(catalog.server.version), await ask('SHOW server_version_num'));
       assert.equal(catalog.server.systemIdentifier, await ask('SELECT system_identifier FROM pg_control_system()'));

@@ -60,7 +60,9 @@ test('a delete’s line', () => {
 const summary: BackupSummary = {
   id: 'shop-1',
   state: 'finished',
+  kind: 'single',
   database: 'shop',
+  databases: ['shop'],
   startedAt: '2026-01-02T03:04:05.678Z',
   finishedAt: '2026-01-02T03:05:05.678Z',
   rowCount: 5,

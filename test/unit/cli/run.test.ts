@@ -158,7 +158,9 @@ test('list, show and delete print their report', async () => {
         ...({
           id: 'x',
           state: 'damaged',
+          kind: null,
           database: null,
+          databases: null,
           startedAt: null,
           finishedAt: null,
           rowCount: null,

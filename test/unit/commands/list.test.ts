@@ -23,7 +23,8 @@ test('finished backups come by time of start, whatever their IDs', () =>
       ['c', 'b', 'a'],
     );
     assert.deepEqual(report.backups[0], {
-      ...{ id: 'c', state: 'finished', database: 'shop', startedAt: '2026-01-02T00:00:00.000Z', finishedAt: '2026-01-02T00:01:00.000Z' },
+      ...{ id: 'c', state: 'finished', kind: 'single', database: 'shop', databases: ['shop'] },
+      ...{ startedAt: '2026-01-02T00:00:00.000Z', finishedAt: '2026-01-02T00:01:00.000Z' },
       ...{ rowCount: 10, rawBytes: 100, storedBytes: 5, relationCount: 1, consistency: 'exact', problem: null, isRunning: false },
     });
   }));

@@ -67,7 +67,18 @@ export const createManifest = (
   waves: [{ number: 1, earliestAt: startedAt, latestAt: startedAt }],
   databases: [
     {
-      ...{ number: 1, name: 'shop', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null, owner: 'postgres' },
+      ...{
+        number: 1,
+        name: 'shop',
+        encoding: 'UTF8',
+        collate: 'C',
+        ctype: 'C',
+        localeProvider: 'c',
+        icuLocale: null,
+        icuRules: null,
+        tablespace: 'pg_default',
+        owner: 'postgres',
+      },
       searchPath: ['public'],
       extensions: [],
       schemas: [],

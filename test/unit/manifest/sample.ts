@@ -70,6 +70,8 @@ const database: Catalog['database'] = {
   ctype: 'C.UTF-8',
   localeProvider: 'c',
   icuLocale: null,
+  icuRules: null,
+  tablespace: 'pg_default',
 };
 
 /** Facts of a run over these relations and tasks; chunks name relations by index. */

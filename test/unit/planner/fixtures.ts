@@ -58,7 +58,17 @@ export const makeRelation = (fields: Partial<Relation> = {}): Relation => {
 
 export const makeCatalog = (relations: readonly Relation[], facts: Partial<ServerFacts> = {}): Catalog => ({
   server: { ...server, ...facts },
-  database: { name: 'demo', owner: 'postgres', encoding: 'UTF8', collate: 'C', ctype: 'C', localeProvider: 'c', icuLocale: null },
+  database: {
+    name: 'demo',
+    owner: 'postgres',
+    encoding: 'UTF8',
+    collate: 'C',
+    ctype: 'C',
+    localeProvider: 'c',
+    icuLocale: null,
+    icuRules: null,
+    tablespace: 'pg_default',
+  },
   searchPath: ['public'],
   extensions: [],
   schemas: [],

@@ -4,15 +4,24 @@ import type { BackupPlan } from '#src/planner/plan.js';
 import { queueTasks } from '#src/planner/queue.js';
 import { toWaves } from '#src/planner/waves.js';
 
+const named = (text: string) => [...text].map((name) => ({ name }));
+const waveNames = (databases: readonly { readonly name: string }[], connectionCount: number, jobs: number) =>
+  toWaves(databases, { connectionCount, jobs }).map((wave) => wave.map(({ name }) => name).join(' '));
+
 describe('toWaves', () => {
   it('leaves room for the jobs, a tool and another client', () => {
-    assert.deepEqual(toWaves(['a', 'b', 'c', 'd', 'e'], { connectionCount: 8, jobs: 4 }), [['a', 'b'], ['c', 'd'], ['e']]);
-    assert.deepEqual(toWaves(['a', 'b', 'c'], { connectionCount: 97, jobs: 4 }), [['a', 'b', 'c']]);
+    assert.deepEqual(waveNames(named('abcde'), 8, 4), ['a b', 'c d', 'e']);
+    assert.deepEqual(waveNames(named('abc'), 97, 4), ['a b c']);
   });
 
   it('takes one database at a time where there is no room at all', () => {
-    assert.deepEqual(toWaves(['a', 'b'], { connectionCount: -3, jobs: 8 }), [['a'], ['b']]);
-    assert.deepEqual(toWaves([], { connectionCount: 9, jobs: 1 }), []);
+    assert.deepEqual(waveNames(named('ab'), -3, 8), ['a', 'b']);
+    assert.deepEqual(waveNames([], 9, 1), []);
+  });
+
+  it('lets template1 go before the others are read', () => {
+    assert.deepEqual(waveNames([...named('ab'), { name: 'template1' }, ...named('c')], 97, 4), ['template1', 'a b c']);
+    assert.deepEqual(waveNames([{ name: 'template1' }], 97, 4), ['template1']);
   });
 });
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { sortDatabaseScript } from '#src/tools/database-properties.js';
-import { parseGlobals, toGlobalsScripts } from '#src/tools/globals-script.js';
-import { orderMemberships } from '#src/tools/memberships.js';
+import { mergeGlobals, parseGlobals, toGlobalsScripts, toStoredScript } from '#src/tools/globals-script.js';
+import { orderMemberships, toAdminKey } from '#src/tools/memberships.js';
 import { readIdentifier, readLiteral, splitScript } from '#src/tools/sql-script.js';
 
 const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -90,6 +90,7 @@ ALTER ROLE "Röle; x" WITH NOLOGIN;
 CREATE ROLE postgres;
 ALTER ROLE postgres WITH SUPERUSER;
 ALTER ROLE app SET work_mem TO '8MB';
+ALTER ROLE postgres SET work_mem TO '9MB';
 GRANT "Röle; x" TO app WITH ADMIN OPTION GRANTED BY postgres;
 GRANT app TO postgres GRANTED BY postgres;
 GRANT SET ON PARAMETER log_min_duration_statement TO app;
@@ -101,6 +102,8 @@ CREATE TABLESPACE "slow disk" OWNER app LOCATION E'/srv/\\\\slow';
 \\unrestrict abc
 `;
 
+const nothing = { roles: new Set<string>(), tablespaces: new Set<string>(), admins: new Set<string>(), bootstrap: 'root' };
+
 describe('parseGlobals', () => {
   const globals = parseGlobals(Buffer.from(script));
 
@@ -111,7 +114,7 @@ describe('parseGlobals', () => {
       { name: 'slow disk', path: '/srv/\\slow' },
     ]);
     assert.equal(globals.settings.length, 2);
-    assert.equal(globals.roles.length, 11);
+    assert.equal(globals.roles.length, 12);
     assert.deepEqual(
       globals.tablespaces.map(({ tablespace }) => tablespace),
       ['fast', 'fast', 'fast', 'slow disk', 'slow disk'],
@@ -119,7 +122,7 @@ describe('parseGlobals', () => {
   });
 
   it('keeps every statement for a target that has nothing', () => {
-    const { roles, tablespaces } = toGlobalsScripts(globals, { roles: new Set(), tablespaces: new Set() });
+    const { roles, tablespaces } = toGlobalsScripts(globals, nothing);
     const all = splitScript(bytes(script)).filter(({ isCommand }) => !isCommand);
     const kept = new Set([...splitScript(roles), ...splitScript(tablespaces ?? '')].map(({ text }) => text));
     assert.deepEqual(
@@ -128,10 +131,20 @@ describe('parseGlobals', () => {
     );
   });
 
-  it('leaves roles and tablespaces that exist as they are, and grants what is new', () => {
+  it('is read again from the script that a backup stores', () => {
+    const again = parseGlobals(toStoredScript(globals));
+    assert.deepEqual(again.roleNames, globals.roleNames);
+    assert.deepEqual(again.tablespaces, globals.tablespaces);
+    assert.deepEqual(again.tablespaceLocations, globals.tablespaceLocations);
+    assert.deepEqual(toStoredScript(again), toStoredScript(globals));
+  });
+
+  it('leaves roles and tablespaces that exist as they are, and grants what is new; settings of the bootstrap superuser are set', () => {
     const { roles, tablespaces } = toGlobalsScripts(globals, {
       roles: new Set(['app', 'postgres']),
       tablespaces: new Set(['fast', 'slow disk']),
+      admins: new Set(),
+      bootstrap: 'postgres',
     });
     assert.equal(tablespaces, null);
     assert.deepEqual(
@@ -142,10 +155,37 @@ describe('parseGlobals', () => {
         'SET standard_conforming_strings = on;',
         'CREATE ROLE "Röle; x";',
         'ALTER ROLE "Röle; x" WITH NOLOGIN;',
+        "ALTER ROLE postgres SET work_mem TO '9MB';",
         'GRANT "Röle; x" TO app WITH ADMIN OPTION;',
         'GRANT SET ON PARAMETER log_min_duration_statement TO app;',
       ],
     );
+  });
+});
+
+describe('mergeGlobals', () => {
+  const older = parseGlobals(
+    Buffer.from(
+      "CREATE ROLE a;\nCREATE ROLE gone;\nALTER ROLE a SET work_mem TO '1MB';\nGRANT a TO gone GRANTED BY gone;\nCREATE TABLESPACE ts OWNER gone LOCATION '/x';",
+    ),
+  );
+  const newer = parseGlobals(
+    Buffer.from("CREATE ROLE a;\nCREATE ROLE b;\nALTER ROLE a SET work_mem TO '2MB';\nGRANT a TO b GRANTED BY a;"),
+  );
+
+  it('adds what is no more, with what it needs, before memberships', () => {
+    const merged = mergeGlobals(newer, older);
+    assert.deepEqual(merged.roleNames, ['a', 'b', 'gone']);
+    assert.deepEqual(toStoredScript(merged).toString().trim().split('\n'), [
+      'SET standard_conforming_strings = on;',
+      'CREATE ROLE gone;',
+      'CREATE ROLE a;',
+      'CREATE ROLE b;',
+      "ALTER ROLE a SET work_mem TO '2MB';",
+      'GRANT a TO gone;',
+      'GRANT a TO b;',
+      "CREATE TABLESPACE ts OWNER gone LOCATION '/x';",
+    ]);
   });
 });
 
@@ -162,7 +202,7 @@ describe('statements that psql is not to see', () => {
 
   it('standard strings are on, whatever the script says', () => {
     const globals = parseGlobals(Buffer.from('SET standard_conforming_strings = off;\nCREATE ROLE a;'));
-    const { roles } = toGlobalsScripts(globals, { roles: new Set(), tablespaces: new Set() });
+    const { roles } = toGlobalsScripts(globals, nothing);
     assert.equal(roles, 'SET standard_conforming_strings = on;\nCREATE ROLE a;\n');
   });
 
@@ -187,11 +227,37 @@ describe('orderMemberships', () => {
     assert.deepEqual(orderMemberships(script, script), [
       `ALTER ROLE ${root} WITH SUPERUSER INHERIT;`,
       'GRANT grp TO alice WITH ADMIN OPTION;',
-      `GRANT ${root} TO " GRANTED BY postgres;" GRANTED BY other;`,
       'GRANT grp TO b WITH ADMIN OPTION, INHERIT FALSE GRANTED BY alice;',
       'GRANT grp TO c GRANTED BY b;',
+      `GRANT ${root} TO " GRANTED BY postgres;";`,
       'GRANT SET ON PARAMETER log_statement TO alice;',
     ]);
+  });
+
+  it('leaves out grantors that nobody gave the right, but for those who have it at the target', () => {
+    const script = ['GRANT grp TO a GRANTED BY nobody;', 'GRANT grp TO b GRANTED BY there;'];
+    assert.deepEqual(orderMemberships(script, script, new Set([toAdminKey('grp', 'there')])), [
+      'GRANT grp TO b GRANTED BY there;',
+      'GRANT grp TO a;',
+    ]);
+  });
+
+  it('breaks a circle once', () => {
+    const script = [
+      'GRANT g TO x GRANTED BY b;',
+      'GRANT g TO b WITH ADMIN OPTION GRANTED BY a;',
+      'GRANT g TO a WITH ADMIN OPTION GRANTED BY b;',
+    ];
+    assert.deepEqual(orderMemberships(script, script), [
+      'GRANT g TO b WITH ADMIN OPTION;',
+      'GRANT g TO x GRANTED BY b;',
+      'GRANT g TO a WITH ADMIN OPTION GRANTED BY b;',
+    ]);
+  });
+
+  it('is quick where thousands wait', () => {
+    const script = Array.from({ length: 20_000 }, (_, n) => `GRANT g${n} TO m${n} GRANTED BY nobody${n};`);
+    assert.equal(orderMemberships(script, script).length, script.length);
   });
 });
 
