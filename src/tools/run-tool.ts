@@ -38,13 +38,7 @@ export const runTool = async (run: ToolRun, options: ToolOptions, input?: Buffer
   const unread = await feeding;
   if (unread !== null) throw new DbbackupError('tool_failed', `${run.tool.name} did not read its input (${run.object})`, { cause: unread });
   const bytes = stdout();
-  return {
-    bytes,
-    warnings,
-    get stdout() {
-      return bytes.toString('utf8');
-    },
-  };
+  return { bytes, stdout: bytes.toString('utf8'), warnings };
 };
 
 /** Resolves with the error of a tool that did not read all of it: its exit status says why, if it ended in failure. */

@@ -24,7 +24,19 @@ const options = { host: processHost };
 
 describe('runTool', () => {
   it('gives output and warnings', async () => {
-    assert.deepEqual(await runTool(sh('echo out; echo "psql: warning: careful" >&2'), options), { stdout: 'out\n', warnings: ['careful'] });
+    const output = await runTool(sh('echo out; echo "psql: warning: careful" >&2'), options);
+    assert.deepEqual(output, { bytes: Buffer.from('out\n'), stdout: 'out\n', warnings: ['careful'] });
+  });
+
+  it('gives input, and tells when a tool has not read it', async () => {
+    const input = Buffer.alloc(1024 * 1024, 'x');
+    assert.equal((await runTool(sh('wc -c'), options, input)).stdout.trim(), String(input.length));
+    assert.equal((await runTool(sh('cat'), options, Buffer.from([0xff, 0x00, 0x0a]))).bytes.toString('hex'), 'ff000a');
+    assert.equal(await codeOf(runTool(sh('exec <&-'), options, input)), 'tool_failed: psql did not read its input (the test)');
+    assert.equal(
+      await codeOf(runTool(sh('echo "psql: error: no" >&2; exit 3'), options, input)),
+      'tool_failed: psql ended with exit status 3 (the test): no',
+    );
   });
 
   it('hands the password over in the environment alone, and nothing that leads elsewhere', async () => {
