@@ -47,7 +47,7 @@ const feed = ({ stdin }: ToolProcess, input: Buffer | undefined): Promise<Error 
     ? Promise.resolve(null)
     : new Promise((resolve) => {
         stdin.once('error', resolve);
-        stdin.end(input, () => resolve(null));
+        stdin.end(input, (error?: Error | null) => resolve(error ?? null));
       });
 
 /**
