@@ -4,6 +4,12 @@ import { type QuerySession, queryRow, toNumber } from './rows.js';
 const lockRoomQuery = `SELECT pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int4,
   pg_catalog.current_setting('max_connections')::pg_catalog.int4 + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4`;
 
+/** Locks that the server has room for, of all its sessions together. */
+export const readLockRoom = async (session: QuerySession): Promise<number> => {
+  const row = await queryRow(session, lockRoomQuery);
+  return toNumber(row, 0) * toNumber(row, 1);
+};
+
 /**
  * Advice for a server whose lock table is too small: the value of `max_locks_per_transaction` that leaves room for all locks of a backup of so many relations. Each is
  * locked twice, by the leader and by pg_dump. Needs a session without a failed transaction.

@@ -72,6 +72,7 @@ export interface RestoreFlags extends OutputFlags, ConnectionFlags, ResourceFlag
   readonly create?: true;
   readonly clean?: true;
   readonly yes?: true;
+  readonly resume?: true;
   readonly check?: true;
   readonly pgBinDir?: string;
 }
@@ -239,6 +240,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .option('--create', 'create it first')
     .addOption(new Option('--clean', 'drop it first, with all it holds, and create it anew; needs --yes').conflicts('create'))
     .option('--yes', 'consent to --clean')
+    .option('--resume', 'go on with a restore that was interrupted, or begin one')
     .option('--check', 'read the restored rows again and compare their digests')
     .option('--load-via-partition-root', 'load partitions through their topmost table')
     .option('--no-tablespaces', 'leave everything in the target database’s own tablespace')

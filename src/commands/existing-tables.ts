@@ -90,7 +90,7 @@ FROM pg_catalog.pg_roles WHERE rolname = current_user`;
 
 /**
  * Runs `load` with no trigger of the tables at work: under session_replication_role where that may be set (`isReplicating`), by disabling the others, which must be allowed by
- * `areTriggersDisabled`. Each trigger is put back into the state it had, also when `load` fails or was cancelled: that is done by a session of `withOwnSession`. Errors: `triggers_in_the_way` naming them.
+ * `areTriggersDisabled`; `onDisabling` hears of each before, with the statement that puts it back. Each trigger is put back into the state it had, also when `load` fails or was cancelled: that is done by a session of `withOwnSession`. Errors: `triggers_in_the_way` naming them.
  */
 export const withoutTriggers = async (
   session: Session,
@@ -98,6 +98,7 @@ export const withoutTriggers = async (
   { isReplicating, areTriggersDisabled }: { readonly isReplicating: boolean; readonly areTriggersDisabled: boolean },
   load: () => Promise<void>,
   withOwnSession: (use: (session: Session) => Promise<void>) => Promise<void>,
+  onDisabling: (enableSql: string) => Promise<void>,
 ): Promise<void> => {
   const { rows } = await session.query(triggersQuery(isReplicating), [toOids(tables)]);
   const triggers = rows.map(([title, disableSql, enableSql]) => ({
@@ -120,6 +121,7 @@ export const withoutTriggers = async (
     for (const trigger of triggers) {
       // First: a statement that was cancelled may have been carried out.
       disabled.push(trigger);
+      await onDisabling(trigger.enableSql);
       await session.query(trigger.disableSql);
     }
     await load();

@@ -129,6 +129,8 @@ export interface RestoreOptions extends OwnershipOptions {
   readonly isCleaning?: boolean;
   /** Consent to `isCleaning`. Default: false. */
   readonly isConfirmed?: boolean;
+  /** Go on with the restore that was interrupted in the target; one that is empty, or created by `isCreating`, is begun. The other options must be those it was begun with. Default: false. */
+  readonly isResuming?: boolean;
   /** Read every restored table again and compare its row digest with the manifest: about the time of a backup more. Default: false. */
   readonly isChecking?: boolean;
   /** As in BackupOptions; also the number of indexes built at the same time. */

@@ -30,6 +30,7 @@ import type { ClusterRestoreOptions, ClusterRestoreReport, RunContext } from './
 import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore, type DatabaseRestored } from './restore-database.js';
 import { planGlobals, restoreGlobals } from './restore-globals.js';
+import { noLedger } from './restore-ledger.js';
 import { checkArchives, chooseRestoreTools, scopeArchive, toArchiveOptions, toLoadingConnection, toTotals } from './restore-parts.js';
 import { examineTarget } from './restore-scope.js';
 import { toSameServer, withSession } from './sessions.js';
@@ -314,6 +315,10 @@ class ClusterRestore {
       scope,
       selection: choice.selection,
       schemaMap: {},
+      ledger: noLedger,
+      isResuming: false,
+      isLedgerKept: false,
+      areDefinitionsAtomic: false,
       options,
       connection: options.connection,
       overrides: { dbname: database.name },

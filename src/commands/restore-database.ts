@@ -13,11 +13,13 @@ import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
 import { Spread } from '../planner/spread.js';
 import type { LargeObjectStep } from '../restore-kit/large-objects.js';
+import { presentEntriesQuery } from '../restore-kit/present-entries-sql.js';
 import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
-import { type RestoreArchiveOptions, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
+import { findPending, type PendingEntries } from '../tools/pending-entries.js';
+import { type RestoreArchiveOptions, restoreComments, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
 import { checkComparable, checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
@@ -32,6 +34,7 @@ import {
 import { checkExtensions } from './extensions.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
+import { definitionsPart, type RestoreLedger, segmentPart, triggerPrefix } from './restore-ledger.js';
 import type { RestoreScope } from './restore-scope.js';
 import { refuseMentions, renameSchemas, type SchemaMap } from './schema-map.js';
 import { toRoleSql, toSameServer, withSession } from './sessions.js';
@@ -47,6 +50,10 @@ export interface RestoreParts {
   readonly scope: RestoreScope;
   readonly selection: Selection;
   readonly schemaMap: SchemaMap;
+  /** Definitions are restored in one transaction. */
+  readonly areDefinitionsAtomic: boolean;
+  /** The ledger stays when the database is restored: others are not. */
+  readonly isLedgerKept: boolean;
   readonly options: Pick<RestoreOptions, 'memoryLimitBytes' | 'isChecking' | 'isAppending' | 'areTriggersDisabled' | 'isLoadingViaRoot'>;
   /** Leads to the target, with these parameters where it names another database. */
   readonly connection: ConnectionOptions;
@@ -61,6 +68,10 @@ export interface RestoreParts {
   readonly jobs: number;
   readonly storage: LocalStorage;
   readonly session: Session;
+  /** What an earlier run has done already, and where this one notes what it does. */
+  readonly ledger: RestoreLedger;
+  /** This run goes on with an earlier one. */
+  readonly isResuming: boolean;
   readonly archive: RestoreArchiveOptions;
   /** Private directory for the unpacked archive and lists. */
   readonly scratch: string;
@@ -92,21 +103,27 @@ export class DatabaseRestore {
   }
 
   async run(): Promise<DatabaseRestored> {
-    const { jobs, archive, scratch, database, options, scope, selection, session, schemaMap } = this.#parts;
+    const { jobs, archive, scratch, database, options, scope, selection, session, schemaMap, ledger, areDefinitionsAtomic } = this.#parts;
     const { sections } = selection;
     this.#warn(scope.warnings);
     if (options.isChecking === true) await checkComparable(session, database.largeObjects);
-    const plan = planRestore(database.relations, { jobs });
+    const isLoaded = ({ relation, segment }: SegmentRef): boolean =>
+      ledger.isDone(segmentPart(database.relations[relation]?.oid ?? 0, segment));
+    const plan = planRestore(database.relations, { jobs, isLoaded });
+    const { pending, comments } = await this.#findPending();
     // Rows of other partitions may still come through the root when a partition's own are there.
     const early = plan.largeRelations.filter(({ relation }) => this.#rootOf(database.relations[relation]) === null);
     const groups = groupPostData(
-      scope.entries,
+      pending,
       sections.includes('post-data') ? early.map(({ relation }) => database.relations[relation]?.oid ?? 0) : [],
     );
 
-    if (sections.includes('pre-data')) {
+    if (sections.includes('pre-data') && !ledger.isDone(definitionsPart)) {
       const entries = scope.isWhole ? null : scope.entries;
-      await this.#phase('pre-data', async () => this.#warn(await restorePreData(archive, entries, join(scratch, 'definitions.list'))));
+      await this.#phase('pre-data', async () => {
+        this.#warn(await restorePreData(archive, entries, join(scratch, 'definitions.list'), areDefinitionsAtomic));
+        await ledger.note(definitionsPart);
+      });
       await refuseMentions(session, schemaMap);
     }
     this.#warn(await checkExtensions(session, database, selection, (relation) => this.#rootOf(relation) ?? relation));
@@ -115,17 +132,29 @@ export class DatabaseRestore {
     await this.#restoreLargeObjects('large objects', ['write', 'set'], relationBytes);
     if (sections.includes('post-data'))
       await this.#phase('post-data', async () =>
-        this.#warn(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
+        this.#warn([
+          ...(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
+          ...(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') })),
+        ]),
       );
     await this.#phase('finish', () => this.#finish());
     const checkedRelationCount = await this.#check();
     if (Object.keys(schemaMap).length > 0) await this.#phase('rename', () => renameSchemas(session, schemaMap));
+    if (ledger.dropSql !== null && !this.#parts.isLedgerKept) await session.query(ledger.dropSql);
     return { warnings: this.#warnings, checkedRelationCount };
+  }
+
+  /** What of the archive's last section is still to be restored: all of it, but for what an earlier run has done. */
+  async #findPending(): Promise<PendingEntries> {
+    const { scope, session, isResuming } = this.#parts;
+    if (!isResuming) return { pending: scope.entries, comments: [] };
+    const { rows } = await session.query(presentEntriesQuery);
+    return findPending(scope.entries, new Set(rows.map(([text]) => text ?? '')));
   }
 
   /** Some steps; `relationBytes` of the database were loaded before. */
   async #restoreLargeObjects(phase: string, steps: readonly LargeObjectStep[], relationBytes: number): Promise<void> {
-    const { manifest, database, storage, options, archive, session, jobs, signal } = this.#parts;
+    const { manifest, database, storage, options, archive, session, jobs, signal, ledger } = this.#parts;
     const { largeObjects } = database;
     if (largeObjects === null) return;
     const { isOwnerDropped, arePrivilegesDropped } = archive;
@@ -134,13 +163,13 @@ export class DatabaseRestore {
     const emit = this.#toNamedEmit(relationBytes);
     const switches = { isOwnerDropped, arePrivilegesDropped };
     await this.#phase(phase, () =>
-      restoreLargeObjects({ manifest, largeObjects, steps, storage, worker, ...switches, jobs, memoryLimitBytes, signal, emit }),
+      restoreLargeObjects({ manifest, largeObjects, steps, storage, worker, ...switches, jobs, memoryLimitBytes, signal, emit, ledger }),
     );
   }
 
   /** Loads the rows; into tables that were there before with their triggers off, and their foreign keys proved afterwards. */
   async #loadAll(plan: RestorePlan, groups: PostDataGroups): Promise<void> {
-    const { id, session, database, selection, options, connection } = this.#parts;
+    const { id, session, database, selection, options, connection, ledger } = this.#parts;
     const isReplicating = await canReplicate(session);
     const load = async (): Promise<void> => {
       await this.#restoreLargeObjects('large objects (creating)', ['create'], 0);
@@ -148,7 +177,7 @@ export class DatabaseRestore {
     };
     if (selection.sections.includes('pre-data')) return load();
     const toTarget = (relation: ManifestRelation): ManifestRelation => this.#rootOf(relation) ?? relation;
-    const tables = await findExistingTables(session, database, options.isAppending === true, toTarget);
+    const tables = await findExistingTables(session, database, options.isAppending === true || this.#parts.isResuming, toTarget);
     await checkSequences(session, database);
     // Not to be cancelled: it is what undoes.
     const settings = { applicationName: `dbbackup ${id}`, overrides: toSameServer(session) };
@@ -169,7 +198,12 @@ export class DatabaseRestore {
         { isReplicating, areTriggersDisabled: options.areTriggersDisabled === true },
         loadNoted,
         withOwnSession,
+        (enableSql) => ledger.note(`${triggerPrefix}${enableSql}`),
       );
+      // Those of an earlier run that was killed are disabled still.
+      await withOwnSession(async (own) => {
+        for (const enableSql of ledger.list(triggerPrefix)) await own.query(enableSql.slice(triggerPrefix.length));
+      });
       isLoading = true;
       await this.#phase('foreign keys', async () => void (await checkForeignKeys(session, tables)));
     } catch (error) {
@@ -226,10 +260,12 @@ export class DatabaseRestore {
         }),
       ),
     );
-    const missing =
-      database.relations.length - new Set(plan.tasks.flatMap(({ segments }) => segments.map(({ relation }) => relation))).size;
-    const rowless = database.relations.filter(({ segments }) => segments.length === 0).length;
-    if (missing !== rowless) throw new DbbackupError('internal', `the restore plan leaves out ${missing - rowless} relations`);
+    const planned = plan.tasks.reduce((sum, { segments }) => sum + segments.length, 0);
+    const loaded = database.relations.reduce((sum, { oid, segments }) => {
+      return sum + segments.filter((_, segment) => this.#parts.ledger.isDone(segmentPart(oid, segment))).length;
+    }, 0);
+    const all = database.relations.reduce((sum, { segments }) => sum + segments.length, 0);
+    if (planned + loaded !== all) throw new DbbackupError('internal', `the restore plan leaves out ${all - loaded - planned} segments`);
   }
 
   /** Builds the indexes of a relation whose rows are complete. It takes the lane of the task that ended, so that no more than `jobs` things run at a time. */
@@ -260,7 +296,7 @@ export class DatabaseRestore {
   }
 
   async #prepareTasks(isReplicating: boolean) {
-    const { id, manifest, database, storage } = this.#parts;
+    const { id, manifest, database, storage, ledger } = this.#parts;
     const quoting = new Quoting(database.encoding);
     const paths = await Promise.all(manifest.files.map(({ path }) => storage.localPath(nameInBackup(id, path))));
     const worker = this.#toWorker(isReplicating);
@@ -273,7 +309,10 @@ export class DatabaseRestore {
         throw new DbbackupError('internal', 'the restore plan names a segment that is not there');
       const { offset, storedBytes, rawBytes, rowCount, digest } = segment;
       const name = `${this.#prefix}${nameSegment(database, ref)}`;
-      const sql = { beginSql: ['BEGIN'], copySql: toCopyFrom(quoting, relation, this.#rootOf(relation) ?? relation), endSql: ['COMMIT'] };
+      // First in its transaction: a session that has not ended yet makes this one wait, not load the rows twice.
+      const noteSql = ledger.noteSql(segmentPart(relation.oid, ref.segment));
+      const beginSql = [noteSql === null ? 'BEGIN' : `BEGIN; ${noteSql}`];
+      const sql = { beginSql, copySql: toCopyFrom(quoting, relation, this.#rootOf(relation) ?? relation), endSql: ['COMMIT'] };
       return { name, path, codec: file.codec, format: relation.format, offset, storedBytes, rawBytes, rowCount, digest, ...sql };
     };
     return (task: RestoreTask): CopyInTask => ({

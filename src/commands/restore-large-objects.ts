@@ -16,6 +16,7 @@ import {
 } from '../restore-kit/large-objects.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
+import { largeObjectPart, type RestoreLedger } from './restore-ledger.js';
 import { withEngine } from './settings.js';
 
 export interface RestoreLargeObjectsOptions {
@@ -34,6 +35,7 @@ export interface RestoreLargeObjectsOptions {
   readonly memoryLimitBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly emit: Emit;
+  readonly ledger: RestoreLedger;
 }
 
 const streamOf = { create: 'metadata', write: 'content', set: 'metadata' } as const;
@@ -109,8 +111,16 @@ const toSegments = async (options: RestoreLargeObjectsOptions, step: LargeObject
     ...(options.isOwnerDropped === true ? [withoutOwnersSql] : []),
     ...(options.arePrivilegesDropped === true ? [withoutPrivilegesSql] : []),
   ];
+  // Properties are set in many transactions, and can be set twice.
+  const toPart = (number: number): string | null => (step === 'set' ? null : largeObjectPart(step, number));
+  const pending = [...segments.entries()].filter(([number]) => {
+    const part = toPart(number);
+    return part === null || !options.ledger.isDone(part);
+  });
   return Promise.all(
-    segments.map(async ({ file: index, ...range }, number) => {
+    pending.map(async ([number, { file: index, ...range }]) => {
+      const note = toPart(number);
+      const noteSql = note === null ? null : options.ledger.noteSql(note);
       const file = manifest.files[index];
       if (file === undefined) throw new DbbackupError('internal', `large objects name data file ${index}`);
       const part = segments.length > 1 ? ` segment ${number + 1}/${segments.length}` : '';
@@ -121,11 +131,15 @@ const toSegments = async (options: RestoreLargeObjectsOptions, step: LargeObject
         format: largeObjectFormats[stream],
         ...range,
         ...statements,
-        beginSql: [...switches, ...statements.beginSql],
+        beginSql: [...switches, ...withNote(statements.beginSql, noteSql)],
       };
     }),
   );
 };
+
+/** The first statement begins the transaction. */
+const withNote = ([begin, ...others]: readonly string[], noteSql: string | null): readonly string[] =>
+  noteSql === null || begin === undefined ? [...(begin === undefined ? [] : [begin]), ...others] : [`${begin}; ${noteSql}`, ...others];
 
 /** What the statements themselves raise, by the SQLSTATE they raise it with. */
 const raised = { [oidTakenState]: 'target_not_empty', [roleMissingState]: 'role_missing' } as const;

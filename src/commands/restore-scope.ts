@@ -43,6 +43,11 @@ export const examineTarget = async (session: Session, database: ManifestDatabase
     await checkEmpty(session);
     return { ...emptyTarget, schemaOids: await findSchemas(session, database) };
   }
+  return findPresent(session, database);
+};
+
+/** What the target has of a backup. */
+export const findPresent = async (session: Session, database: ManifestDatabase): Promise<Present> => {
   const isEmpty = (await findUserObject(session)) === null;
   const saved = new Set(database.relations.map(({ oid }) => oid));
   const outside = [...database.foreignKeys, ...database.outwardReferences]

@@ -17,6 +17,7 @@ import type { RestoreOptions, RestoreReport, RunContext } from './options.js';
 import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore } from './restore-database.js';
 import { checkArchives, chooseDatabase, chooseRestoreTools, scopeArchive, toArchiveOptions, toTotals } from './restore-parts.js';
+import { findRun, openLedger, toDecisions } from './restore-resume.js';
 import { examineTarget } from './restore-scope.js';
 import { checkMappedNames, checkSchemaMap } from './schema-map.js';
 import { withSession } from './sessions.js';
@@ -25,7 +26,7 @@ import { prepareTarget } from './target.js';
 
 /**
  * Restores a backup into a database that is empty, or created by it. Rows are proved equal to those that were read before their transaction commits.
- * A restore that fails leaves the target as far as it had come.
+ * A restore that fails leaves the target as far as it had come; with `isResuming` it is gone on with.
  *
  * Errors: `backup_not_found`, `backup_unfinished`, `manifest_damaged`, `data_damaged`, `target_not_empty`, `target_exists`, `tools_missing`, `tools_too_old`,
  * `tool_failed`, `type_missing`, `role_missing`, `content_differs` (with `isChecking`), those of connecting, `cancelled`.
@@ -55,9 +56,10 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
     return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
       // Names come as UTF-8, and what they mean depends on nobody's settings.
       for (const sql of prelude('UTF8', 'write')) await session.query(sql);
-      const present = await examineTarget(session, database, choice);
+      const known = await findRun(session, options.isResuming === true);
+      const present = known?.present ?? (await examineTarget(session, database, choice));
       const schemaMap = options.schemaMap ?? {};
-      await checkSchemaMap(session, schemaMap, present.isEmpty);
+      if (known === null) await checkSchemaMap(session, schemaMap, present.isEmpty);
       const startedMs = systemClock.monotonicMs();
       const archive: RestoreArchiveOptions = {
         ...toArchiveOptions(session, chooseTools(session.info().serverVersion), archivePath, signal),
@@ -67,6 +69,8 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
         ...(options.connection.role === undefined ? {} : { role: options.connection.role }),
       };
       const scope = await scopeArchive(manifest, database, archive, choice, present);
+      const run = { backupId: id, database: database.number, options: toDecisions(options, choice.selection), present };
+      const { ledger, areDefinitionsAtomic } = await openLedger(session, { known, run, scope, choice });
       const name = session.info().database;
       emit({ type: 'restore.started', id, database: name });
       const { connection } = options;
@@ -79,6 +83,10 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
         scope,
         selection: choice.selection,
         schemaMap,
+        ledger,
+        isResuming: known !== null,
+        isLedgerKept: false,
+        areDefinitionsAtomic,
         options,
         connection,
         overrides: {},
@@ -107,6 +115,8 @@ const checkCombination = (options: RestoreOptions, { sections }: Selection): voi
   const refuse = (message: string): never => {
     throw new DbbackupError('usage', message);
   };
+  if (options.isCleaning === true && options.isResuming === true)
+    refuse('a restore goes on in the database it has begun: --clean would drop it');
   if ((options.isCleaning === true || options.isCreating === true) && !sections.includes('pre-data'))
     refuse('a database is created or replaced only where definitions are restored: rows or indexes alone need one that has the tables');
   const isLoadingAlone = sections.includes('data') && !sections.includes('pre-data');

@@ -5,6 +5,7 @@ import { databaseOf } from '../native/connection-info.js';
 import type { Session } from '../native/session.js';
 import { checkDroppable } from './droppable.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
+import { ledgerSchema } from './restore-ledger.js';
 import { withSession } from './sessions.js';
 
 /** Databases every server has: one must be connected to while another is created. */
@@ -28,6 +29,8 @@ export const prepareTarget = async (
   const name = databaseOf(options.connection.database);
   await withMaintenance(options.connection, signal, async (session) => {
     const exists = (await session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows.length > 0;
+    // Whether there is anything to go on with is found out in it.
+    if (exists && options.isResuming === true) return;
     if (exists && !isCleaning)
       throw new DbbackupError('target_exists', `database ${JSON.stringify(name)} exists already`, { details: { object: name } });
     await checkFeasible(session.info().serverVersion);
@@ -129,9 +132,9 @@ export const createStatement = (session: Session, name: string, source: Manifest
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 
-/** Anything of a user's that the database holds, as the server describes it; null when there is nothing. */
-export const findUserObject = async (session: Session): Promise<string | null> =>
-  (await session.query(userObjectsQuery)).rows[0]?.[0] ?? null;
+/** Anything of a user's that the database holds, as the server describes it; null when there is nothing. `isLedgerIgnored`: but for a restore's own ledger. */
+export const findUserObject = async (session: Session, isLedgerIgnored = false): Promise<string | null> =>
+  (await session.query(userObjectsQuery, [isLedgerIgnored ? ledgerSchema : ''])).rows[0]?.[0] ?? null;
 
 /** Refuses a database that holds anything of a user's: relations, functions, types, large objects, schemas. Objects of extensions do not count. */
 export const checkEmpty = async (session: Session): Promise<void> => {
@@ -151,6 +154,6 @@ const userObjectsQuery = `
     UNION ALL SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, l.oid, NULL FROM pg_catalog.pg_largeobject_metadata l
     UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, s.oid, s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname <> 'public'
   ) o LEFT JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
-  WHERE (n.nspname IS NULL OR (n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'))
+  WHERE (n.nspname IS NULL OR (n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND n.nspname <> $1))
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e')
   LIMIT 1`;

@@ -90,6 +90,13 @@ export const errorCodes = {
     'the target database already holds relations',
     'Restore into an empty database, or use --create, or --clean --yes.',
   ),
+  nothing_to_resume: entry(1, false, 'there is no interrupted run to go on with', 'Begin anew, without --resume.'),
+  run_differs: entry(
+    2,
+    false,
+    'the interrupted run was begun with other options or elsewhere',
+    'Go on with the options it was begun with, or begin anew.',
+  ),
   target_exists: entry(1, false, 'the database or schema to create exists already', 'Choose another --target-db or leave --create out.'),
   target_in_use: entry(
     1,

@@ -34,15 +34,17 @@ export interface LargeRelation {
 }
 
 export interface RestorePlan {
-  /** Largest first; every segment of the manifest is in exactly one. */
+  /** Largest first; every segment of the manifest that is not loaded is in exactly one. */
   readonly tasks: readonly RestoreTask[];
-  /** Largest first. */
+  /** Largest first; those that are loaded already are none of them. */
   readonly largeRelations: readonly LargeRelation[];
   readonly estimatedRawBytes: number;
 }
 
 export interface RestorePlanOptions {
   readonly jobs: number;
+  /** Segments that are loaded already. Default: none. */
+  readonly isLoaded?: (ref: SegmentRef) => boolean;
 }
 
 const mebibyte = 1024 * 1024;
@@ -64,10 +66,11 @@ export const planRestore = (relations: readonly PlannableRelation[], options: Re
       };
     });
   });
-  const small = items.filter(({ isLarge }) => !isLarge).sort((a, b) => a.file - b.file || a.offset - b.offset);
+  const pending = items.filter(({ ref }) => options.isLoaded?.(ref) !== true);
+  const small = pending.filter(({ isLarge }) => !isLarge).sort((a, b) => a.file - b.file || a.offset - b.offset);
   const maxBytes = Math.min(packBytes, Math.max(mebibyte, Math.ceil(sum(small.map(({ rawBytes }) => rawBytes)) / (options.jobs * 2))));
   const groups = [
-    ...items.filter(({ isLarge }) => isLarge).map((item) => [item]),
+    ...pending.filter(({ isLarge }) => isLarge).map((item) => [item]),
     ...groupBy(small, ({ file }) => file).flatMap((group) => pack(group, { maxBytes, maxCount: packCount })),
   ];
   const unnumbered = groups.map((group) => ({
@@ -89,7 +92,7 @@ const listLarge = (relations: readonly PlannableRelation[], tasks: readonly Rest
   for (const { taskId, segments } of tasks) {
     for (const { relation } of segments) taskIds.get(relation)?.push(taskId);
   }
-  return [...taskIds].map(([relation, ids]) => ({ relation, taskIds: ids }));
+  return [...taskIds].filter(([, ids]) => ids.length > 0).map(([relation, ids]) => ({ relation, taskIds: ids }));
 };
 
 /** Consecutive items of equal key. */

@@ -38,6 +38,8 @@ const knownTypes: readonly string[] = [
   'POLICY',
   'ROW SECURITY',
   'STATISTICS',
+  'EVENT TRIGGER',
+  'SUBSCRIPTION',
   'PUBLICATION TABLES IN SCHEMA',
   'PUBLICATION TABLE',
   'PUBLICATION',

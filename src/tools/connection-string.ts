@@ -44,6 +44,8 @@ export const toConnectionString = ({ info }: ToolConnection): string => {
     ['port', info.port],
     ['user', info.user],
     ['dbname', info.database],
+    // Sessions of a run's tools are found by the run's name, as its own are.
+    ['application_name', options['application_name'] || (options['fallback_application_name'] ?? '')],
     ...kept,
   ];
   return parts

@@ -28,7 +28,8 @@ export interface RestoreArchiveOptions extends ToolOptions {
 
 /** Part of an archive: entries by list (null: all), within a section. */
 export interface ArchivePart {
-  readonly section: 'pre-data' | 'data' | 'post-data';
+  /** Null: whichever the entries are in. */
+  readonly section: 'pre-data' | 'data' | 'post-data' | null;
   readonly entries: readonly ArchiveEntry[] | null;
   /** Connections of pg_restore; ignored, as 1, when the pg_restore is newer than the target. */
   readonly jobs: number;
@@ -36,6 +37,8 @@ export interface ArchivePart {
   readonly what: string;
   /** Absolute path for a temporary list file; removed afterwards. Needed with `entries`. */
   readonly listPath: string | null;
+  /** All in one transaction, with one connection. Default: false. */
+  readonly isAtomic?: boolean;
 }
 
 /** The entries of an archive, in its order, with their dependencies. */
@@ -68,13 +71,20 @@ export const restorePreData = (
   options: RestoreArchiveOptions,
   entries: readonly ArchiveEntry[] | null = null,
   listPath: string | null = null,
-): Promise<readonly string[]> => restorePart(options, { section: 'pre-data', entries, jobs: 1, what: 'definitions', listPath });
+  isAtomic = false,
+): Promise<readonly string[]> => restorePart(options, { section: 'pre-data', entries, jobs: 1, what: 'definitions', listPath, isAtomic });
 
 /** Some entries, for example the indexes of one relation, with up to `jobs` connections. */
 export const restoreEntries = (
   options: RestoreArchiveOptions,
   part: { readonly entries: readonly ArchiveEntry[]; readonly jobs: number; readonly what: string; readonly listPath: string },
 ): Promise<readonly string[]> => restorePart(options, { section: 'post-data', ...part });
+
+/** Comments, which have no section of their own. */
+export const restoreComments = (
+  options: RestoreArchiveOptions,
+  part: { readonly entries: readonly ArchiveEntry[]; readonly listPath: string },
+): Promise<readonly string[]> => restorePart(options, { section: null, jobs: 1, what: 'comments', ...part });
 
 /** All that comes after the rows, but for entries restored before: `rest` of `groupPostData`. */
 export const restorePostData = (
@@ -107,11 +117,13 @@ export const restorePart = async (options: RestoreArchiveOptions, part: ArchiveP
   }
 };
 
-const run = async (options: RestoreArchiveOptions, { section, entries, jobs, what, listPath }: ArchivePart): Promise<readonly string[]> => {
+const run = async (options: RestoreArchiveOptions, part: ArchivePart): Promise<readonly string[]> => {
+  const { section, entries, jobs, what, listPath } = part;
+  const atomic = part.isAtomic === true ? ['--single-transaction'] : [];
   const { pgRestore, psql, connection, archivePath, targetMajor } = options;
   const object = `${what} of ${connection.info.database}`;
   const selection = [
-    `--section=${section}`,
+    ...(section === null ? [] : [`--section=${section}`]),
     ...(entries === null || listPath === null ? [] : [`--use-list=${listPath}`]),
     ...(options.isOwnerDropped === true ? ['--no-owner'] : []),
     ...(options.arePrivilegesDropped === true ? ['--no-privileges'] : []),
@@ -121,7 +133,7 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
   const target = `--dbname=${toConnectionString(connection)}`;
   if (pgRestore.major <= targetMajor) {
     const parallel = jobs > 1 ? [`--jobs=${jobs}`] : [];
-    const args = [...selection, ...parallel, '--exit-on-error', '--no-password', target, archivePath];
+    const args = [...selection, ...parallel, ...atomic, '--exit-on-error', '--no-password', target, archivePath];
     return (await runTool({ tool: pgRestore, args, connection, object }, options)).warnings;
   }
   if (psql === null)
@@ -129,7 +141,8 @@ const run = async (options: RestoreArchiveOptions, { section, entries, jobs, wha
   const writer: ToolRun = { tool: pgRestore, args: [...selection, '--file=-', archivePath], connection: null, object };
   const reader: ToolRun = {
     tool: psql,
-    args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--no-password', target],
+    // One transaction needs a file: the standard input is one.
+    args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', ...atomic, '--file=-', '--no-password', target],
     connection,
     object,
   };

@@ -7,6 +7,7 @@ import { backup, type DbbackupError, type Event, restore, show, verify } from 'd
 import { prelude } from '#src/catalog/prelude.js';
 import { toConnectionSpec } from '#src/commands/connect.js';
 import { type RestoreLargeObjectsOptions, restoreLargeObjects } from '#src/commands/restore-large-objects.js';
+import { noLedger } from '#src/commands/restore-ledger.js';
 import { createEmit } from '#src/core/context.js';
 import { readManifest } from '#src/manifest/store.js';
 import { openLocalStorage } from '#src/storage/local-storage.js';
@@ -150,6 +151,7 @@ export const describeLargeObjects = (title: string, start: () => Promise<Cluster
           worker,
           jobs: 2,
           emit,
+          ledger: noLedger,
           ...switches,
         });
       };
