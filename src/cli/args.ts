@@ -278,7 +278,7 @@ const toRestore = (id: string, flags: RestoreFlags): Request => {
       isCreating: flags.create === true,
       isCleaning: flags.clean === true,
       isConfirmed: flags.yes === true,
-      isResuming: flags.resume === true,
+      ...(flags.resume === true && { isResuming: true }),
       isChecking: flags.check === true,
       ...toResources(flags),
       ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),

@@ -9,6 +9,7 @@ import {
   definitionsPart,
   hasLedger,
   type LedgerRun,
+  ledgerSchema,
   type RestoreLedger,
   readLedgerRun,
   resumeLedger,
@@ -91,7 +92,7 @@ const areDefinitionsThere = async (
   scope: RestoreScope,
   { selection }: RestoreChoice,
 ): Promise<boolean> => {
-  if (!isNarrowed(selection)) return (await findUserObject(session, true)) !== null;
+  if (!isNarrowed(selection)) return (await findUserObject(session, ledgerSchema)) !== null;
   const { relationOids } = await findPresent(session, scope.database);
   return [...relationOids].some((oid) => !known.present.relationOids.has(oid));
 };

@@ -5,7 +5,6 @@ import { databaseOf } from '../native/connection-info.js';
 import type { Session } from '../native/session.js';
 import { checkDroppable } from './droppable.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
-import { ledgerSchema } from './restore-ledger.js';
 import { withSession } from './sessions.js';
 
 /** Databases every server has: one must be connected to while another is created. */
@@ -132,9 +131,9 @@ export const createStatement = (session: Session, name: string, source: Manifest
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
 };
 
-/** Anything of a user's that the database holds, as the server describes it; null when there is nothing. `isLedgerIgnored`: but for a restore's own ledger. */
-export const findUserObject = async (session: Session, isLedgerIgnored = false): Promise<string | null> =>
-  (await session.query(userObjectsQuery, [isLedgerIgnored ? ledgerSchema : ''])).rows[0]?.[0] ?? null;
+/** Anything of a user's that the database holds, as the server describes it; null when there is nothing. What is in `ignoredSchema` does not count. */
+export const findUserObject = async (session: Session, ignoredSchema = ''): Promise<string | null> =>
+  (await session.query(userObjectsQuery, [ignoredSchema])).rows[0]?.[0] ?? null;
 
 /** Refuses a database that holds anything of a user's: relations, functions, types, large objects, schemas. Objects of extensions do not count. */
 export const checkEmpty = async (session: Session): Promise<void> => {

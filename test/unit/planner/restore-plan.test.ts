@@ -52,6 +52,22 @@ describe('planRestore', () => {
     );
   });
 
+  it('leaves out what is loaded already, and relations that are loaded as a whole', () => {
+    fc.assert(
+      fc.property(relations, fc.integer({ min: 0, max: 7 }), (given, salt) => {
+        const isLoaded = ({ relation, segment }: { relation: number; segment: number }): boolean =>
+          (relation * 31 + segment * 7 + salt) % 3 === 0;
+        const plan = planRestore(given, { jobs: 4, isLoaded });
+        const wanted = given.flatMap(({ segments }, relation) =>
+          segments.flatMap((_, segment) => (isLoaded({ relation, segment }) ? [] : [`${relation}/${segment}`])),
+        );
+        const planned = plan.tasks.flatMap(({ segments }) => segments.map(({ relation, segment }) => `${relation}/${segment}`));
+        assert.deepEqual(planned.sort(), wanted.sort());
+        for (const { taskIds } of plan.largeRelations) assert.ok(taskIds.length > 0);
+      }),
+    );
+  });
+
   it('loads the relations of a packed file together, in its order', () => {
     const packed = Array.from({ length: 12 }, (_, index) => ({ segments: [{ file: 3, offset: (11 - index) * 100, rawBytes: 90 }] }));
     const plan = planRestore([{ segments: [{ file: 0, offset: 0, rawBytes: 100 * mib }] }, ...packed], { jobs: 2 });
