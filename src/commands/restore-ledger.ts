@@ -30,6 +30,8 @@ export interface RestoreLedger {
   note(part: string): Promise<void>;
   /** Parts that begin with this text. */
   list(prefix: string): readonly string[];
+  /** Ends a ledger in which nothing is noted: another run has nothing to go on with. */
+  dropIfEmpty(): Promise<void>;
   /** A statement that ends the ledger; null where none is kept. */
   readonly dropSql: string | null;
 }
@@ -65,6 +67,11 @@ class TableLedger implements RestoreLedger {
     this.#done.add(part);
   }
 
+  async dropIfEmpty(): Promise<void> {
+    const { rows } = await this.#session.query(`SELECT EXISTS (SELECT FROM ${ledgerSchema}.done WHERE NOT pg_catalog.starts_with(part, '${triggerPrefix}'))`);
+    if (rows[0]?.[0] === 'f') await this.#session.query(this.dropSql);
+  }
+
   list(prefix: string): readonly string[] {
     return [...this.#done].filter((part) => part.startsWith(prefix));
   }
@@ -76,6 +83,7 @@ export const noLedger: RestoreLedger = {
   noteSql: () => null,
   note: async () => undefined,
   list: () => [],
+  dropIfEmpty: async () => undefined,
   dropSql: null,
 };
 
@@ -102,6 +110,12 @@ export const beginLedger = async (session: Session, run: LedgerRun): Promise<Res
 /** Whether the target holds a ledger: of whichever restore. */
 export const hasLedger = async (session: Session): Promise<boolean> =>
   (await session.query(`SELECT pg_catalog.to_regclass('${ledgerSchema}.run') IS NOT NULL`)).rows[0]?.[0] === 't';
+
+/** Forgets a restore. Errors: `locked` while it runs. */
+export const dropLedger = async (session: Session): Promise<void> => {
+  await takeLedger(session);
+  await session.query(`DROP SCHEMA ${ledgerSchema} CASCADE`);
+};
 
 /** What the target's ledger says of the restore that began it. Errors: `nothing_to_resume`. */
 export const readLedgerRun = async (session: Session): Promise<LedgerRun> => {

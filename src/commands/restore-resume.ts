@@ -1,5 +1,6 @@
+import { afterFailure } from '../catalog/after-failure.js';
 import { readLockRoom } from '../catalog/lock-room.js';
-import { DbbackupError } from '../core/errors.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { isNarrowed, type Selection } from '../core/selection.js';
 import type { Session } from '../native/session.js';
 import type { RestoreOptions } from './options.js';
@@ -7,6 +8,7 @@ import type { RestoreChoice } from './restore-choice.js';
 import {
   beginLedger,
   definitionsPart,
+  dropLedger,
   hasLedger,
   type LedgerRun,
   ledgerSchema,
@@ -18,19 +20,26 @@ import { findPresent, type RestoreScope } from './restore-scope.js';
 import { findUserObject } from './target.js';
 
 /**
- * The restore that was interrupted in this database; null where a new one may begin. Errors: `target_not_empty` for an interrupted one that is not to be gone on with,
- * `nothing_to_resume` for a database that holds something else.
+ * The restore that was interrupted in this database; null where a new one begins. One that is not to be gone on with is forgotten where what it has brought is gone or is
+ * refused for itself, as rows are in tables that must be empty. Errors: `target_not_empty` where it is not, `nothing_to_resume` for a database that holds something else,
+ * `locked` while it runs.
  */
-export const findRun = async (session: Session, isResuming: boolean): Promise<LedgerRun | null> => {
-  const { database } = session.info();
-  if (!isResuming) {
-    if (!(await hasLedger(session))) return null;
-    throw new DbbackupError('target_not_empty', `a restore into database ${JSON.stringify(database)} was interrupted`, {
-      details: { object: database, hint: 'Go on with it: the same command with --resume; or drop the database and begin anew.' },
-    });
+export const findRun = async (session: Session, options: RestoreOptions, { selection }: RestoreChoice): Promise<LedgerRun | null> => {
+  const isThere = await hasLedger(session);
+  if (options.isResuming === true) return isThere || (await findUserObject(session)) !== null ? readLedgerRun(session) : null;
+  if (!isThere) return null;
+  const isWhole = selection.sections.includes('pre-data') && !isNarrowed(selection);
+  if (options.isAppending !== true && !(isWhole && (await findUserObject(session, ledgerSchema)) !== null)) {
+    await dropLedger(session);
+    return null;
   }
-  if (!(await hasLedger(session)) && (await findUserObject(session)) === null) return null;
-  return readLedgerRun(session);
+  const { database } = session.info();
+  throw new DbbackupError('target_not_empty', `a restore into database ${JSON.stringify(database)} was interrupted`, {
+    details: {
+      object: database,
+      hint: `Go on with it: the same command with --resume. Or drop the database, or what it has brought and the schema ${ledgerSchema}, and begin anew.`,
+    },
+  });
 };
 
 /** What decides which part of a backup is brought, and how. */
@@ -104,4 +113,16 @@ const locksPerTable = 3;
 const fitsOneTransaction = async (session: Session, { entries }: RestoreScope): Promise<boolean> => {
   const needed = entries.reduce((sum, { type }) => sum + (type === 'TABLE' || type === 'MATERIALIZED VIEW' ? locksPerTable : 1), 0);
   return needed * 2 <= (await readLockRoom(session));
+};
+
+/** Runs a restore; one that fails before it has brought anything leaves no ledger. */
+export const withLedger = async <T>(ledger: RestoreLedger, restore: () => Promise<T>): Promise<T> => {
+  try {
+    return await restore();
+  } catch (error) {
+    const failure = toDbbackupError(error);
+    // A session that was stopped answers nothing; the next restore forgets such a ledger.
+    if (failure.code === 'cancelled' || failure.code === 'connection_lost') throw failure;
+    throw await afterFailure(failure, () => ledger.dropIfEmpty());
+  }
 };

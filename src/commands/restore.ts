@@ -17,7 +17,7 @@ import type { RestoreOptions, RestoreReport, RunContext } from './options.js';
 import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore } from './restore-database.js';
 import { checkArchives, chooseDatabase, chooseRestoreTools, scopeArchive, toArchiveOptions, toTotals } from './restore-parts.js';
-import { findRun, openLedger, toDecisions } from './restore-resume.js';
+import { findRun, openLedger, toDecisions, withLedger } from './restore-resume.js';
 import { examineTarget } from './restore-scope.js';
 import { checkMappedNames, checkSchemaMap } from './schema-map.js';
 import { withSession } from './sessions.js';
@@ -56,7 +56,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
     return withSession(options.connection, { applicationName: `dbbackup ${id}`, signal }, async (session) => {
       // Names come as UTF-8, and what they mean depends on nobody's settings.
       for (const sql of prelude('UTF8', 'write')) await session.query(sql);
-      const known = await findRun(session, options.isResuming === true);
+      const known = await findRun(session, options, choice);
       const present = known?.present ?? (await examineTarget(session, database, choice));
       const schemaMap = options.schemaMap ?? {};
       if (known === null) await checkSchemaMap(session, schemaMap, present.isEmpty);
@@ -75,7 +75,7 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       emit({ type: 'restore.started', id, database: name });
       const { connection } = options;
       const { rowCount, rawBytes, relationCount } = toTotals([scope.database]);
-      const { warnings, checkedRelationCount } = await new DatabaseRestore({
+      const databaseRestore = new DatabaseRestore({
         id,
         manifest,
         database: scope.database,
@@ -100,7 +100,8 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
         session,
         archive,
         scratch,
-      }).run();
+      });
+      const { warnings, checkedRelationCount } = await withLedger(ledger, () => databaseRestore.run());
       const elapsedMs = Math.round(systemClock.monotonicMs() - startedMs);
       const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
       emit({ type: 'restore.finished', id, rowCount, rawBytes, ...speed });

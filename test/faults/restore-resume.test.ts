@@ -174,4 +174,50 @@ describe('a restore that is killed', () => {
       });
     });
   });
+
+  it('adds rows to tables that hold some exactly once, and puts triggers back that the killed one had disabled', async () => {
+    const rowsSql = 'INSERT INTO t SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 40000) i';
+    const tableSql = `CREATE TABLE t (id int, v text); CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fired'; END $$;`;
+    await withScene(`${tableSql} ${rowsSql};`, async (scene) => {
+      const { cluster } = scene;
+      const id = await scene.backUp(['--chunk-size', '1MB', '--jobs', '1']);
+      await withDatabase(cluster, async (target) => {
+        await cluster.psql(
+          target,
+          `${tableSql} INSERT INTO t VALUES (-1, 'mine'); CREATE TRIGGER own BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fail(); ALTER TABLE t ENABLE ALWAYS TRIGGER own`,
+        );
+        const state = () => cluster.psql(target, "SELECT tgenabled FROM pg_trigger WHERE tgname = 'own'");
+        const args = [...restoreArguments(scene, id, target), '--data-only', '--append', '--disable-triggers'];
+        const run = startRun(args);
+        await run.waitFor('chunk.finished');
+        process.kill(run.pid, 'SIGKILL');
+        await run.outcome;
+        assert.equal(await state(), 'D');
+        const again = await startRun(args).outcome;
+        assert.equal(readFailure(again.stderr).code, 'target_not_empty', 'adding rows again would double them');
+        expectSuccess(await startRun([...args, '--resume']).outcome);
+        assert.equal(await state(), 'A');
+        assert.equal(await cluster.psql(target, 'SELECT count(*), count(DISTINCT id) FROM t'), '40001|40001');
+        assert.equal(await ledgerCount(cluster, target), '0');
+      });
+    });
+  });
+
+  it('leaves nothing behind when it failed before it had brought anything', async () => {
+    await withScene('CREATE TABLE t AS SELECT 1 AS k', async (scene) => {
+      const { cluster, database } = scene;
+      const role = uniqueDatabaseName('gone');
+      await cluster.psql(database, `CREATE ROLE ${role}; ALTER TABLE t OWNER TO ${role}`);
+      const id = await scene.backUp();
+      await cluster.psql(database, `ALTER TABLE t OWNER TO postgres; DROP ROLE ${role}`);
+      await withDatabase(cluster, async (target) => {
+        const failure = readFailure((await startRun(restoreArguments(scene, id, target)).outcome).stderr);
+        assert.equal(failure.code, 'role_missing', failure.message);
+        assert.equal(await ledgerCount(cluster, target), '0');
+        // Definitions came in one transaction: the table is not there either.
+        assert.equal(await cluster.psql(target, "SELECT to_regclass('t') IS NULL"), 't');
+        expectSuccess(await startRun([...restoreArguments(scene, id, target), '--no-owner']).outcome);
+      });
+    });
+  });
 });
