@@ -68,7 +68,9 @@ class TableLedger implements RestoreLedger {
   }
 
   async dropIfEmpty(): Promise<void> {
-    const { rows } = await this.#session.query(`SELECT EXISTS (SELECT FROM ${ledgerSchema}.done WHERE NOT pg_catalog.starts_with(part, '${triggerPrefix}'))`);
+    const { rows } = await this.#session.query(
+      `SELECT EXISTS (SELECT FROM ${ledgerSchema}.done WHERE NOT pg_catalog.starts_with(part, '${triggerPrefix}'))`,
+    );
     if (rows[0]?.[0] === 'f') await this.#session.query(this.dropSql);
   }
 
