@@ -48,5 +48,14 @@
         '-Wl,-z,nodelete',
       ],
     },
+    {
+      # A program of its own: it outlives the process that starts it.
+      'target_name': 'dbbackup-keeper',
+      'type': 'executable',
+      'sources': ['<!@(ls native/keeper/*.cc)'],
+      'include_dirs!': ['<(node_root_dir)/include/node'],
+      'dependencies': ['core'],
+      'ldflags': ['-Wl,--gc-sections', '-Wl,--as-needed', '-Wl,-z,now'],
+    },
   ],
 }

@@ -23,7 +23,13 @@ ConnectionSpec read_connection(const Field& field) {
 }
 
 SessionSpec read_session(const Field& field) {
-  return {field.at("key").text(), read_connection(field.at("connection")), field.at("setupSql").texts()};
+  SessionSpec session;
+  session.key = field.at("key").text();
+  session.connection = read_connection(field.at("connection"));
+  session.setup_sql = field.at("setupSql").texts();
+  session.guard_sql = field.at("guardSql").text_or_null();
+  session.guard_expected = field.at("guardExpected").text_or_null();
+  return session;
 }
 
 CopyOutSource read_source(const Field& field) {

@@ -17,6 +17,7 @@ inline constexpr const char* kPermissionDenied = "permission_denied";
 inline constexpr const char* kServerError = "server_error";
 inline constexpr const char* kProtocolViolation = "protocol_violation";
 inline constexpr const char* kLockNotAvailable = "lock_not_available";
+inline constexpr const char* kLocked = "locked";
 inline constexpr const char* kRelationChanged = "relation_changed";
 inline constexpr const char* kSnapshotInvalid = "snapshot_invalid";
 inline constexpr const char* kRowTooLarge = "row_too_large";
@@ -34,6 +35,7 @@ inline constexpr const char* kAll[] = {
     kServerError,      kProtocolViolation,    kLockNotAvailable, kRelationChanged, kSnapshotInvalid,
     kRowTooLarge,      kPageDamaged,          kDiskFull,         kIoError,         kNotWritable,
     kDataDamaged,      kTypeMissing,          kCancelled,        kUsage,           kInternal,
+    kLocked,
 };
 }  // namespace code
 

@@ -20,6 +20,8 @@ struct SessionSpec {
   std::string key;
   ConnectionSpec connection;
   std::vector<std::string> setup_sql;
+  std::optional<std::string> guard_sql;
+  std::optional<std::string> guard_expected;
 };
 
 struct CopyOutSource {

@@ -6,6 +6,18 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+/// Runs a statement of a session's set-up. The server has several errors, in its own language, for a snapshot that nobody exports any more.
+void set_up(Connection& connection, const std::string& sql) {
+  try {
+    connection.execute(sql);
+  } catch (const Error& error) {
+    if (error.pg.sqlstate.empty() || error.is(code::kConnectionLost) || !sql.starts_with("SET TRANSACTION SNAPSHOT")) throw;
+    Error invalid(code::kSnapshotInvalid, error.message());
+    invalid.pg = error.pg;
+    throw invalid;
+  }
+}
+
 }  // namespace
 
 void WorkerCounters::begin_task(std::int64_t id) noexcept {
@@ -33,7 +45,11 @@ Connection& Worker::connection(const SessionSpec& session) {
   connection_.reset();
   connection_.emplace(session.connection, stop_);
   session_key_ = session.key;
-  for (const std::string& sql : session.setup_sql) connection_->execute(sql);
+  for (const std::string& sql : session.setup_sql) set_up(*connection_, sql);
+  if (session.guard_sql && connection_->query_value(*session.guard_sql) != session.guard_expected) {
+    connection_.reset();
+    throw Error(code::kSnapshotInvalid, "the imported snapshot is not the one that was exported: the session that held it has ended");
+  }
   return *connection_;
 }
 

@@ -21,6 +21,18 @@ export interface HeldSnapshot {
   /** ISO 8601, UTC, by the server's clock. */
   readonly takenAt: string;
   readonly catalog: Catalog;
+  /** When the leader's transaction began, by the server's clock: no other of the same session has it. */
+  readonly transactionStart: string;
+  /** Proves in another session, right after it has imported the snapshot, that the snapshot is this one. */
+  readonly guard: SnapshotGuard;
+}
+
+/**
+ * A query of one value and what it must give. The name of a snapshot alone proves nothing: after a restart of the server another session may export the identical one.
+ */
+export interface SnapshotGuard {
+  readonly sql: string;
+  readonly expected: string;
 }
 
 /**
@@ -35,6 +47,11 @@ export interface Leader {
    * `relation_changed` when DDL came between at every one of five tries. Nothing is held after an error.
    */
   takeSnapshot(options?: SnapshotOptions): Promise<HeldSnapshot>;
+  /**
+   * Goes on with a snapshot that the session holds already, taken by a leader of a process that has ended. Errors: `snapshot_invalid` when the session's transaction
+   * is not the one that took it.
+   */
+  adoptSnapshot(known: Omit<HeldSnapshot, 'guard'>): Promise<HeldSnapshot>;
   /** Proves that the transaction still stands; `snapshot_invalid` when it does not. */
   checkSnapshot(): Promise<void>;
   /** Ends the transaction. Does nothing when none is open. */

@@ -10,6 +10,7 @@ import { checkPrivileges } from './privileges.js';
 import { changedRelationsQuery, exportQuery, lockHoldersQuery, lockListQuery } from './queries.js';
 import { type QuerySession, queryRow, toNumber, toText } from './rows.js';
 import { readScope, type Scope, wholeScope } from './scope.js';
+import { readGuard } from './snapshot-guard.js';
 
 /** What a lock needs to know of a relation. */
 type Lockable = Pick<Relation, 'oid' | 'quotedName'>;
@@ -35,17 +36,23 @@ const isGone = ({ code, message, details }: DbbackupError): boolean =>
  */
 export const createLocalLeader = (session: QuerySession): Leader => {
   let held: HeldSnapshot | null = null;
-  let startedAt = '';
+  const readStart = async (): Promise<string> => toText(await queryRow(session, transactionStartQuery), 0);
   return {
     takeSnapshot: async (options = {}) => {
       if (held !== null) throw new DbbackupError('internal', 'the leader holds a snapshot already');
       for (const sql of prelude('UTF8')) await session.query(sql);
       held = await takeWithRetries(session, options);
-      startedAt = toText(await queryRow(session, transactionStartQuery), 0);
+      return held;
+    },
+    adoptSnapshot: async (known) => {
+      if (held !== null) throw new DbbackupError('internal', 'the leader holds a snapshot already');
+      if ((await readStart()) !== known.transactionStart)
+        throw new DbbackupError('snapshot_invalid', 'the transaction that holds the snapshot has ended');
+      held = { ...known, guard: await readGuard(session, known.catalog.server.systemIdentifier !== '') };
       return held;
     },
     checkSnapshot: async () => {
-      if (held === null || toText(await queryRow(session, transactionStartQuery), 0) !== startedAt) {
+      if (held === null || (await readStart()) !== held.transactionStart) {
         throw new DbbackupError('snapshot_invalid', 'the transaction that holds the snapshot has ended');
       }
     },
@@ -108,7 +115,14 @@ const takeOnce = async (session: QuerySession, options: SnapshotOptions): Promis
     await lockAll(catalog.relations.filter(({ oid, quotedName }) => lockedNames.get(oid) !== quotedName));
     await checkUnchanged(session, catalog);
     await session.query('SET LOCAL lock_timeout TO 0');
-    return { snapshot: toText(row, 0), lsn: toText(row, 1), takenAt: toText(row, 2), catalog };
+    return {
+      snapshot: toText(row, 0),
+      lsn: toText(row, 1),
+      takenAt: toText(row, 2),
+      catalog,
+      transactionStart: toText(await queryRow(session, transactionStartQuery), 0),
+      guard: await readGuard(session, catalog.server.systemIdentifier !== ''),
+    };
   } catch (error) {
     const failure = await afterFailure(error, () => session.query('ROLLBACK'));
     throw await explainLockError(session, failure, locking, listed.length);

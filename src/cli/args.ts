@@ -195,6 +195,8 @@ const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
       outputDir: flags.outputDir,
       isLevelForced: isForced,
       isVerifying: flags.verify === true,
+      ...(!flags.keeper && { hasKeeper: false }),
+      ...(flags.keeperTtl !== undefined && { keeperTtlMs: flags.keeperTtl }),
       ...toResources(flags),
       ...(flags.chunkSize !== undefined && { chunkSizeBytes: flags.chunkSize }),
       ...(flags.compression !== undefined && { compression: flags.compression }),

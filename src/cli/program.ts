@@ -37,6 +37,9 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly mode?: 'chunked' | 'native';
   readonly pgBinDir?: string;
   readonly verify?: true;
+  /** False with --no-keeper. */
+  readonly keeper: boolean;
+  readonly keeperTtl?: number;
   /** --no-unlogged-data is false. */
   readonly unloggedData?: boolean;
   readonly largeObjects?: boolean;
@@ -162,6 +165,12 @@ const addBackup = (command: Command): Command =>
       ),
     )
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
+    .addOption(
+      new Option('--keeper-ttl <TIME>', 'how long the snapshot is kept once dbbackup has died, as 30min or 2h (default: 1h)').argParser(
+        duration('--keeper-ttl'),
+      ),
+    )
+    .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written');
 

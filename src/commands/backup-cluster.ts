@@ -4,9 +4,10 @@ import { DbbackupError } from '../core/errors.js';
 import { nameDatabases } from '../manifest/facts.js';
 import type { Session } from '../native/session.js';
 import { toWaves } from '../planner/waves.js';
+import { adviseOnConnections } from './advise-on-connections.js';
 import { runBackup } from './backup.js';
 import { GlobalsBackup } from './backup-globals.js';
-import type { BackupSource } from './backup-run.js';
+import type { BackupSource } from './backup-source.js';
 import type { BackupReport, ClusterBackupOptions, RunContext } from './options.js';
 import { toSameServer, withSession } from './sessions.js';
 import { toJobs } from './settings.js';
@@ -46,6 +47,7 @@ const toSource = (options: ClusterBackupOptions, { signal }: RunContext, session
     number,
     name,
     overrides,
+    access: toAccess(session, name),
     withSession: (use) =>
       withSession(options.connection, { applicationName: 'dbbackup', signal, overrides }, use).catch((error: unknown) => {
         throw adviseOnConnections(error);
@@ -53,14 +55,8 @@ const toSource = (options: ClusterBackupOptions, { signal }: RunContext, session
   };
 };
 
-/** A database may have a limit of its own, which no head-room of the server tells. */
-const adviseOnConnections = (error: unknown): unknown =>
-  error instanceof DbbackupError && error.details.hint === undefined && /too many connections for database/.test(error.message)
-    ? new DbbackupError(error.code, error.message, {
-        cause: error,
-        details: {
-          ...error.details,
-          hint: 'Raise its CONNECTION LIMIT, lower --jobs, or leave it out with --exclude-database; a superuser is bound by no limit.',
-        },
-      })
-    : error;
+/** The same server, another database. */
+const toAccess = (session: Session, database: string): BackupSource['access'] => {
+  const info = { ...session.info(), database };
+  return { info: () => info, password: () => session.password() };
+};

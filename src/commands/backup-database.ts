@@ -2,6 +2,7 @@ import type { HeldSnapshot } from '../catalog/leader.js';
 import { adviseLockRoom } from '../catalog/lock-room.js';
 import { displayText } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
+import type { QuerySession } from '../catalog/rows.js';
 import { readUsedGlobals, toRoleChanged, type UsedGlobal } from '../catalog/used-globals.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
@@ -21,7 +22,7 @@ import { toConnectionSpec } from './connect.js';
 import { createSources, toReadingSession } from './copy-sources.js';
 import { nameLargestRow } from './largest-row.js';
 import type { BackupOptions } from './options.js';
-import { toRoleSql, toSameServer } from './sessions.js';
+import { toRoleSql } from './sessions.js';
 import type { toBackupSettings } from './settings.js';
 
 /** What all databases of a run share. */
@@ -45,10 +46,12 @@ export interface DatabaseParts {
   readonly wave: number;
   /** Its tasks, Events and errors name it: in a cluster they would not tell which database they are about. */
   readonly isNamed: boolean;
+  /** How client tools reach it. */
+  readonly access: Pick<Session, 'info' | 'password'>;
   /** Holds the snapshot. */
-  readonly session: Session;
+  readonly session: QuerySession;
   readonly held: HeldSnapshot;
-  /** Connection parameters that lead to this database where the options name another. */
+  /** Connection parameters that lead to this database and server where the options name others. */
   readonly overrides: Readonly<Record<string, string>>;
 }
 
@@ -89,8 +92,8 @@ export class DatabaseBackup {
   /** Stores the schema and plans the reading of rows. */
   async prepare(): Promise<void> {
     const { id, options, settings, record } = this.#run;
-    const { number, name, wave, session, overrides } = this.#parts;
-    const { catalog, snapshot, lsn, takenAt } = this.#parts.held;
+    const { number, name, wave, overrides } = this.#parts;
+    const { catalog, snapshot, lsn, takenAt, guard } = this.#parts.held;
     record({ type: 'snapshot.taken', ...this.tag, snapshot, lsn, relationCount: catalog.relations.length });
     this.#warn(catalog.warnings);
     const schema = await this.#storeSchema();
@@ -113,13 +116,15 @@ export class DatabaseBackup {
     });
     this.#worker = {
       key: `${number} ${snapshot}`,
-      connection: toConnectionSpec(options.connection, `dbbackup ${id}`, { ...toSameServer(session), ...overrides }),
+      connection: toConnectionSpec(options.connection, `dbbackup ${id}`, overrides),
       setupSql: [
         ...prelude(catalog.database.encoding),
         ...toRoleSql(options.connection, catalog.database.encoding),
         'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
+      guardSql: guard.sql,
+      guardExpected: guard.expected,
     };
     this.#facts = { number, name, wave, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
   }
@@ -135,10 +140,10 @@ export class DatabaseBackup {
 
   async #storeSchema(): Promise<ManifestArchive> {
     const { id, options, settings, pgDump, storage, signal, record } = this.#run;
-    const { number, session, held } = this.#parts;
+    const { number, access, held } = this.#parts;
     const { lockTimeoutMs } = options;
     const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
-    const dump = { pgDump, connection: toToolConnection(session), snapshot: held.snapshot, host: processHost, signal, lockTimeoutMs };
+    const dump = { pgDump, connection: toToolConnection(access), snapshot: held.snapshot, host: processHost, signal, lockTimeoutMs };
     const selectionArguments = toDumpSelection({
       selection: settings.selection,
       encoding: held.catalog.database.encoding,

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { withSnapshots } from '../catalog/leader.js';
-import { createLocalLeader } from '../catalog/snapshot.js';
 import { createEmit, type Emit, systemClock } from '../core/context.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
@@ -12,7 +11,6 @@ import type { Manifest, ManifestArchive, ManifestOptions } from '../manifest/sch
 import { publishManifest } from '../manifest/store.js';
 import type { CopyOutTask, Engine } from '../native/engine.js';
 import { measureMemory, processId } from '../native/host.js';
-import type { Session } from '../native/session.js';
 import type { PlannedTask } from '../planner/plan.js';
 import { type QueuedTask, queueTasks } from '../planner/queue.js';
 import { writeRestoreKit } from '../restore-kit/restore-kit.js';
@@ -21,20 +19,11 @@ import type { LocalStorage } from '../storage/storage.js';
 import type { Tool } from '../tools/tool.js';
 import { DatabaseBackup, type RunParts } from './backup-database.js';
 import type { GlobalsBackup } from './backup-globals.js';
+import type { BackupSource } from './backup-source.js';
 import { nameLeader } from './name-database.js';
 import type { BackupOptions, BackupReport, RunContext } from './options.js';
 import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.js';
-
-/** One database to back up. */
-export interface BackupSource {
-  /** From 1, within the backup. */
-  readonly number: number;
-  readonly name: string;
-  /** Connection parameters that lead to this database where the options name another. */
-  readonly overrides: Readonly<Record<string, string>>;
-  /** Runs `use` with a session connected to it. */
-  readonly withSession: <T>(use: (session: Session) => Promise<T>) => Promise<T>;
-}
+import { type WaveMember, withWave } from './wave.js';
 
 export interface BackupParts {
   readonly id: string;
@@ -65,6 +54,8 @@ export class BackupRun {
   readonly #databases: DatabaseFacts[] = [];
   readonly #tasks: QueuedTask[] = [];
   #globals: ManifestArchive | null = null;
+  /** The run has failed in a way that can be continued: its keepers stay. */
+  #areKeepersLeft = false;
   /** By finished tasks. */
   #done: Amount = noAmount;
   /** Settles when the last Event is on disk. */
@@ -131,9 +122,11 @@ export class BackupRun {
   }
 
   async #save(): Promise<Manifest> {
-    const { id, kind, settings, waves } = this.#parts;
+    const { id, kind, options, settings, context, waves } = this.#parts;
     for (const [index, sources] of waves.entries()) {
-      await withSessions(sources, (sessions) => this.#saveWave(index + 1, sources, sessions));
+      await withWave({ id, options, signal: context.signal, areKeepersLeft: () => this.#areKeepersLeft }, sources, (members) =>
+        this.#saveWave(index + 1, members),
+      );
     }
     const facts = {
       id,
@@ -146,8 +139,8 @@ export class BackupRun {
         format: settings.format,
         checksum: settings.checksum,
         jobs: settings.jobs,
-        isOwnerDropped: this.#parts.options.isOwnerDropped === true,
-        arePrivilegesDropped: this.#parts.options.arePrivilegesDropped === true,
+        isOwnerDropped: options.isOwnerDropped === true,
+        arePrivilegesDropped: options.arePrivilegesDropped === true,
         selection: toManifestSelection(settings),
       },
       codec: settings.codec,
@@ -159,12 +152,10 @@ export class BackupRun {
   }
 
   /** Saves some databases whose snapshots are held at the same time. */
-  async #saveWave(wave: number, sources: readonly BackupSource[], sessions: readonly Session[]): Promise<void> {
+  async #saveWave(wave: number, members: readonly WaveMember[]): Promise<void> {
     const { kind, options, settings, context, waves, globals } = this.#parts;
     const { jobs } = settings;
-    const leaders = sessions.map((session, index) =>
-      kind === 'cluster' ? nameLeader(createLocalLeader(session), sources[index]?.name ?? '') : createLocalLeader(session),
-    );
+    const leaders = members.map(({ source, leader }) => (kind === 'cluster' ? nameLeader(leader, source.name) : leader));
     const snapshotOptions = {
       lockTimeoutMs: options.lockTimeoutMs ?? 0,
       ...(settings.scope === undefined ? {} : { scope: settings.scope }),
@@ -172,11 +163,10 @@ export class BackupRun {
     await withSnapshots(leaders, snapshotOptions, async (snapshots) => {
       const run = this.#toRunParts();
       const databases = snapshots.map((held, index) => {
-        const source = sources[index];
-        const session = sessions[index];
-        if (source === undefined || session === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
-        const { number, name, overrides } = source;
-        return new DatabaseBackup(run, { number, name, wave, overrides, isNamed: kind === 'cluster', session, held });
+        const member = members[index];
+        if (member === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
+        const { source, ...reached } = member;
+        return new DatabaseBackup(run, { ...reached, number: source.number, name: source.name, wave, isNamed: kind === 'cluster', held });
       });
       for (const database of databases) await database.prepare();
       await globals?.read(run, databases);
@@ -310,16 +300,6 @@ export class BackupRun {
     await this.#parts.journal.close().catch(() => undefined);
   }
 }
-
-/** Runs `use` with one session for each source, in their order; all are open at the same time. */
-const withSessions = <T>(
-  sources: readonly BackupSource[],
-  use: (sessions: readonly Session[]) => Promise<T>,
-  opened: readonly Session[] = [],
-): Promise<T> => {
-  const next = sources[opened.length];
-  return next === undefined ? use(opened) : next.withSession((session) => withSessions(sources, use, [...opened, session]));
-};
 
 const toManifestSelection = ({ scope, selection }: BackupParts['settings']): ManifestOptions['selection'] => {
   if (scope === undefined) return null;

@@ -24,7 +24,13 @@ import { verify } from './verify.js';
 export const backup = (options: BackupOptions, context: RunContext = {}): Promise<BackupReport> =>
   runBackup(options, context, ['pg_dump'], async (session) => {
     const { database } = session.info();
-    const source = { number: 1, name: database, overrides: {}, withSession: <T>(use: (opened: Session) => Promise<T>) => use(session) };
+    const source = {
+      number: 1,
+      name: database,
+      overrides: {},
+      access: session,
+      withSession: <T>(use: (opened: Session) => Promise<T>) => use(session),
+    };
     return { kind: 'single', title: database, stem: database, waves: [[source]], globals: null };
   });
 

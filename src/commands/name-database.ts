@@ -17,6 +17,7 @@ export const nameLeader = (leader: Leader, name: string): Leader => {
     });
   return {
     takeSnapshot: (options) => named(leader.takeSnapshot(options)),
+    adoptSnapshot: (known) => named(leader.adoptSnapshot(known)),
     checkSnapshot: () => named(leader.checkSnapshot()),
     releaseSnapshot: () => named(leader.releaseSnapshot()),
   };

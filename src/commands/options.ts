@@ -79,6 +79,13 @@ export interface BackupOptions extends OwnershipOptions {
   readonly isUnloggedDataLeftOut?: boolean;
   /** Whether large objects are saved. Default: with everything, and not where tables or schemas are named, as pg_dump does. */
   readonly hasLargeObjects?: boolean;
+  /**
+   * Whether the snapshot and its locks are held by a process of its own, which survives this one, so that the run can be continued exactly where it was. Without it the
+   * snapshot ends with this process. Default: true.
+   */
+  readonly hasKeeper?: boolean;
+  /** How long that process waits, once this one has gone, for the run to be continued, in milliseconds. Default: one hour. */
+  readonly keeperTtlMs?: number;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
   readonly isVerifying?: boolean;
 }
@@ -312,6 +319,7 @@ export const defaults = {
   compression: { codec: 'zstd', level: 1 },
   format: 'auto',
   checksum: 'xxh3-128',
+  keeperTtlMs: 3_600_000,
 } as const satisfies Partial<BackupOptions>;
 
 /** Above this level the time spent grows many times faster than the space saved. */

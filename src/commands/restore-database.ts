@@ -292,6 +292,8 @@ export class DatabaseRestore {
         ...writingSettings,
         ...(isReplicating ? [replicaRoleSql] : []),
       ],
+      guardSql: null,
+      guardExpected: null,
     };
   }
 
@@ -346,6 +348,8 @@ export class DatabaseRestore {
         key: 'check',
         connection: toConnectionSpec(connection, `dbbackup ${id}`, this.#toTarget()),
         setupSql: [...prelude(database.encoding), ...toRoleSql(connection, database.encoding)],
+        guardSql: null,
+        guardExpected: null,
       };
       checked = await checkRestored({
         session,

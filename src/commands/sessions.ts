@@ -32,7 +32,7 @@ export const toRoleSql = ({ role }: ConnectionOptions, encoding: string): readon
   role === undefined ? [] : [`SELECT pg_catalog.set_config('role', ${toLiteral(role, encoding)}, false)`];
 
 /** Parameters that lead to the very server `session` is connected to, where the options name several hosts. */
-export const toSameServer = (session: Session): Readonly<Record<string, string>> => {
+export const toSameServer = (session: Pick<Session, 'info'>): Readonly<Record<string, string>> => {
   const { host, port, options } = session.info();
   return (options['host'] ?? '').includes(',') ? { host, port, hostaddr: '' } : {};
 };

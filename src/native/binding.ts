@@ -19,6 +19,9 @@ export interface SessionSpec {
   readonly connection: ConnectionSpec;
   /** Statements run once after connecting, in order. */
   readonly setupSql: readonly string[];
+  /** A query of one value, run after them, that must equal `guardExpected`, else `snapshot_invalid`; null for none. */
+  readonly guardSql: string | null;
+  readonly guardExpected: string | null;
 }
 
 /** One COPY TO STDOUT. `name` is how errors and progress name it. */

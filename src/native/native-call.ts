@@ -20,13 +20,14 @@ const wrapError = (error: unknown, isAborted: boolean): DbbackupError => {
   const details = toDetails(error);
   // What fails because it is being stopped was cancelled, whatever the stop made it stumble over.
   if (isAborted && code !== 'cancelled') return new DbbackupError('cancelled', 'the run was cancelled', { cause: error, details });
-  return new DbbackupError(toCode(code, error.message, details), error.message, { cause: error, details });
+  return new DbbackupError(toErrorCode(code, error.message, details), error.message, { cause: error, details });
 };
 
 /** Sessions of dbbackup are not serializable: with this SQLSTATE a standby cancels those that stand in the way of recovery (storage/ipc/standby.c). */
 const recoveryConflictState = '40001';
 
-const toCode = (code: unknown, message: string, { sqlstate }: ErrorDetails): ErrorCode => {
+/** The code of what native code reports, told apart by the server's SQLSTATE where the code alone does not. */
+export const toErrorCode = (code: unknown, message: string, { sqlstate }: ErrorDetails): ErrorCode => {
   // The last words of a session that was ended come with the loss of its connection, as text alone.
   const isEnded = code === 'connection_lost' && message.includes('conflict with recovery');
   if (isEnded || sqlstate === recoveryConflictState) return 'recovery_conflict';

@@ -142,7 +142,13 @@ export const describeLargeObjects = (title: string, start: () => Promise<Cluster
       assert.ok(largeObjects !== undefined && largeObjects !== null);
       const emit = createEmit([]);
       const load = (database: string, switches: Partial<RestoreLargeObjectsOptions> = {}) => {
-        const worker = { key: 'load', connection: toConnectionSpec(connectionTo(database), 'test'), setupSql: prelude('UTF8', 'write') };
+        const worker = {
+          key: 'load',
+          connection: toConnectionSpec(connectionTo(database), 'test'),
+          setupSql: prelude('UTF8', 'write'),
+          guardSql: null,
+          guardExpected: null,
+        };
         return restoreLargeObjects({
           manifest,
           largeObjects,

@@ -8,13 +8,14 @@ const typeScriptRooms: Readonly<Record<string, readonly string[]>> = {
   native: ['core'],
   storage: ['core'],
   metrics: ['core'],
+  keeper: ['native', 'core'],
   catalog: ['native', 'core'],
   tools: ['native', 'core'],
   planner: ['catalog', 'core'],
   manifest: ['planner', 'catalog', 'storage', 'core'],
   engine: ['planner', 'native', 'core'],
   'restore-kit': ['manifest', 'planner', 'catalog', 'storage', 'core'],
-  commands: ['restore-kit', 'engine', 'manifest', 'planner', 'tools', 'catalog', 'metrics', 'storage', 'native', 'core'],
+  commands: ['keeper', 'restore-kit', 'engine', 'manifest', 'planner', 'tools', 'catalog', 'metrics', 'storage', 'native', 'core'],
   cli: ['commands', 'metrics', 'core'],
   'index.ts': ['commands', 'core'],
 };
@@ -26,6 +27,7 @@ const cxxRooms: Readonly<Record<string, readonly string[]>> = {
   codec: ['memory', 'base'],
   io: ['memory', 'base'],
   pipeline: ['pg', 'codec', 'io', 'memory', 'base'],
+  keeper: ['pg', 'base'],
   addon: ['pipeline', 'pg', 'codec', 'io', 'memory', 'base'],
 };
 

@@ -39,7 +39,7 @@ describe('memory', () => {
           const { files, segments, rowCount } = await out('SELECT body FROM huge', 'huge');
           const afterReading = status('VmHWM');
           await engine.run({
-            kind: 'copyIn', taskId: 2, session: ${JSON.stringify({ key: 'write', connection, setupSql: [] })},
+            kind: 'copyIn', taskId: 2, session: ${JSON.stringify({ key: 'write', connection, setupSql: [], guardSql: null, guardExpected: null })},
             segments: segments.map(({ source, file, ...segment }) => ({
               name: 'huge', ...segment, format: 'text', path: sink.directory + '/' + files[file].path, codec: sink.codec,
               beginSql: ['BEGIN'], copySql: 'COPY loaded FROM STDIN', endSql: ['COMMIT'],

@@ -45,7 +45,7 @@ export const copyOutTask = (
 ): CopyOutTask => ({
   kind: 'copyOut',
   taskId,
-  session: { key: 'read', connection, setupSql: [] },
+  session: { key: 'read', connection, setupSql: [], guardSql: null, guardExpected: null },
   sources: queries.map((query, index) => ({
     name: `source ${index + 1}`,
     lockSql: null,
@@ -95,7 +95,7 @@ export const copyInTask = (
 ): CopyInTask => ({
   kind: 'copyIn',
   taskId: 3,
-  session: { key: 'write', connection, setupSql: [] },
+  session: { key: 'write', connection, setupSql: [], guardSql: null, guardExpected: null },
   segments: result.files.flatMap((file, index) =>
     segmentsOf(result, index, format).map((segment) => ({
       ...segment,

@@ -1,0 +1,121 @@
+import { afterFailure } from '../catalog/after-failure.js';
+import type { Leader } from '../catalog/leader.js';
+import type { QuerySession } from '../catalog/rows.js';
+import { createLocalLeader } from '../catalog/snapshot.js';
+import { DbbackupError } from '../core/errors.js';
+import { type Keeper, startKeeper } from '../keeper/keeper.js';
+import { readPing } from '../keeper/xmin-age.js';
+import type { Session } from '../native/session.js';
+import { adviseOnConnections } from './advise-on-connections.js';
+import type { BackupSource } from './backup-source.js';
+import { toConnectionSpec } from './connect.js';
+import { type BackupOptions, defaults } from './options.js';
+import { toSameServer } from './sessions.js';
+
+/** What a database of a wave is read with. */
+export interface WaveMember {
+  readonly source: BackupSource;
+  /** Connection parameters that lead to this database and server where the options name others. */
+  readonly overrides: Readonly<Record<string, string>>;
+  /** Of a session that was connected there: what client tools need to reach the same. */
+  readonly access: Pick<Session, 'info' | 'password'>;
+  /** Where the leader's transaction is. */
+  readonly session: QuerySession;
+  readonly leader: Leader;
+}
+
+export interface WaveParts {
+  readonly id: string;
+  readonly options: BackupOptions;
+  readonly signal: AbortSignal | undefined;
+  /** Asked when a run ends before its wave is saved: whether its keepers stay, so that it can be continued. */
+  readonly areKeepersLeft: () => boolean;
+}
+
+/** Runs `use` with a leader for each source, in their order: of a keeper each, or of a session of this process without keepers. */
+export const withWave = <T>(
+  parts: WaveParts,
+  sources: readonly BackupSource[],
+  use: (members: readonly WaveMember[]) => Promise<T>,
+): Promise<T> => (parts.options.hasKeeper === false ? withSessions(sources, use) : withKeepers(parts, sources, use));
+
+const withSessions = <T>(
+  sources: readonly BackupSource[],
+  use: (members: readonly WaveMember[]) => Promise<T>,
+  opened: readonly WaveMember[] = [],
+): Promise<T> => {
+  const source = sources[opened.length];
+  if (source === undefined) return use(opened);
+  return source.withSession((session) => {
+    const overrides = { ...toSameServer(session), ...source.overrides };
+    return withSessions(sources, use, [...opened, { source, overrides, access: session, session, leader: createLocalLeader(session) }]);
+  });
+};
+
+const withKeepers = async <T>(
+  parts: WaveParts,
+  sources: readonly BackupSource[],
+  use: (members: readonly WaveMember[]) => Promise<T>,
+): Promise<T> => {
+  const keepers: Keeper[] = [];
+  try {
+    const members: WaveMember[] = [];
+    for (const source of sources) {
+      const { access } = source;
+      const overrides = { ...toSameServer(access), ...source.overrides };
+      const keeper = await start(parts, source, overrides);
+      keepers.push(keeper);
+      await becomeRole(keeper, parts.options);
+      members.push({ source, overrides, access, session: keeper.session, leader: createKeeperLeader(keeper, parts.areKeepersLeft) });
+    }
+    return await use(members);
+  } catch (error) {
+    // Those whose leaders have let go of them are stopped or left already, and this does nothing.
+    const finish = (keeper: Keeper): Promise<void> => (parts.areKeepersLeft() ? keeper.leave() : keeper.stop());
+    throw await afterFailure(error, () => Promise.all(keepers.map(finish)));
+  }
+};
+
+const start = ({ id, options, signal }: WaveParts, source: BackupSource, overrides: WaveMember['overrides']): Promise<Keeper> => {
+  const applicationName = `dbbackup keeper ${id}`;
+  return startKeeper({
+    id,
+    database: source.number,
+    databaseName: source.name,
+    // Whoever looks for what holds back vacuum must find it, whatever name the connection string gives.
+    connection: toConnectionSpec(options.connection, applicationName, { ...overrides, application_name: applicationName }),
+    ttlMs: options.keeperTtlMs ?? defaults.keeperTtlMs,
+    signal,
+  }).catch((error: unknown) => {
+    throw adviseOnConnections(error);
+  });
+};
+
+const becomeRole = async ({ session }: Keeper, { connection: { role } }: BackupOptions): Promise<void> => {
+  if (role !== undefined) await session.query("SELECT pg_catalog.set_config('role', $1, false)", [role]);
+};
+
+/** The leader in a keeper's session. Letting go of its snapshot ends the keeper, or leaves it. */
+export const createKeeperLeader = (keeper: Keeper, isLeft: () => boolean): Leader => {
+  const leader = createLocalLeader(keeper.session);
+  return {
+    takeSnapshot: async (options) => {
+      const held = await leader.takeSnapshot(options);
+      await keeper.hold(await readPing(keeper.session));
+      return held;
+    },
+    adoptSnapshot: (known) => leader.adoptSnapshot(known),
+    checkSnapshot: async () => {
+      try {
+        await leader.checkSnapshot();
+      } catch (error) {
+        if (!(error instanceof DbbackupError && error.code === 'connection_lost')) throw error;
+        throw new DbbackupError('snapshot_invalid', `the keeper of the snapshot has ended: ${error.message}`, {
+          cause: error,
+          details: error.details,
+        });
+      }
+    },
+    releaseSnapshot: () => (isLeft() ? keeper.leave() : keeper.stop()),
+  };
+};
