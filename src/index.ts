@@ -2,6 +2,7 @@
 export { backup } from './commands/backup.js';
 export { backupCluster } from './commands/backup-cluster.js';
 export { deleteBackup } from './commands/delete.js';
+export { listKeepers, stopKeepers } from './commands/keeper.js';
 export { list } from './commands/list.js';
 export type {
   BackupOptions,
@@ -15,6 +16,10 @@ export type {
   Damage,
   DeleteOptions,
   DeleteReport,
+  KeeperListReport,
+  KeeperStopOptions,
+  KeeperStopReport,
+  KeeperSummary,
   ListOptions,
   ListReport,
   OwnershipOptions,

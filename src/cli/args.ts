@@ -6,6 +6,7 @@ import {
   type ConnectionOptions,
   type DeleteOptions,
   defaults,
+  type KeeperStopOptions,
   type ListOptions,
   maxUnforcedLevel,
   type RestoreListOptions,
@@ -53,6 +54,8 @@ export type Request =
   | { readonly command: 'verify'; readonly options: VerifyOptions }
   | { readonly command: 'list'; readonly options: ListOptions }
   | { readonly command: 'show'; readonly options: ShowOptions }
+  | { readonly command: 'keeper-list'; readonly options: Readonly<Record<never, never>> }
+  | { readonly command: 'keeper-stop'; readonly options: KeeperStopOptions }
   | { readonly command: 'delete'; readonly options: DeleteOptions };
 
 /** A request, or the text that --help or --version asks for. */
@@ -72,7 +75,7 @@ export const parseArguments = (
   refuseInlinePassword(argv);
   let text = '';
   let parsed: Parsed | undefined;
-  const accept = (request: Request, flags: OutputFlags): void => {
+  const accept = (request: Request, flags: Omit<OutputFlags, 'outputDir'>): void => {
     parsed = { kind: 'request', request, output: toOutput(flags) };
   };
   // What --help and --version ask for comes this way; the help that goes with an error goes to writeErr and is left out.
@@ -104,6 +107,8 @@ export const parseArguments = (
       verify: (id, flags) => accept({ command: 'verify', options: { id, outputDir: flags.outputDir, ...toResources(flags) } }, flags),
       list: (flags) => accept({ command: 'list', options: { outputDir: flags.outputDir, isUnfinished: flags.unfinished === true } }, flags),
       show: (id, flags) => accept({ command: 'show', options: { id, outputDir: flags.outputDir } }, flags),
+      listKeepers: (flags) => accept({ command: 'keeper-list', options: {} }, flags),
+      stopKeepers: (id, flags) => accept({ command: 'keeper-stop', options: toKeeperStop(id, flags) }, flags),
       delete: (id, flags) => accept(toDelete(id, flags), flags),
     },
     environment['DBBACKUP_OUTPUT_DIR'] || defaults.outputDir,
@@ -127,7 +132,12 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
   if (!(error instanceof CommanderError)) return error;
   // Commander prints the help where a subcommand is missing.
   if (error.code === 'commander.help')
-    return toUsageError(argv.length === 0 ? 'no command given' : `"${argv[0]}" needs a subcommand: single or cluster`, seeHelp);
+    return toUsageError(
+      argv.length === 0
+        ? 'no command given'
+        : `"${argv[0]}" needs a subcommand: ${argv[0] === 'keeper' ? 'list or stop' : 'single or cluster'}`,
+      seeHelp,
+    );
   const [first = '', second = ''] = error.message.split('\n');
   // What follows the = of an unknown option may be a password.
   const message = first
@@ -140,6 +150,7 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
 
 const commandWords = (argv: readonly string[]): readonly string[] => {
   const [first = '', second] = argv;
+  if (first === 'keeper') return second === 'list' || second === 'stop' ? [first, second] : [first];
   if (first === 'backup' || first === 'restore') return second === 'single' || second === 'cluster' ? [first, second] : [first];
   return ['verify', 'list', 'show', 'delete'].includes(first) ? [first] : [];
 };
@@ -150,7 +161,7 @@ const refuseInlinePassword = (argv: readonly string[]): void => {
   }
 };
 
-const toOutput = (flags: OutputFlags): OutputOptions => ({
+const toOutput = (flags: Omit<OutputFlags, 'outputDir'>): OutputOptions => ({
   isJson: flags.json === true,
   isQuiet: flags.quiet === true,
   isVerbose: flags.verbose === true,
@@ -286,6 +297,11 @@ const toRestore = (id: string, flags: RestoreFlags): Request => {
       ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
     },
   };
+};
+
+const toKeeperStop = (id: string | undefined, { all }: { readonly all?: true }): KeeperStopOptions => {
+  if ((id === undefined) === (all !== true)) throw toUsageError('keeper stop needs the ID of a backup, or --all');
+  return id === undefined ? {} : { id };
 };
 
 const toDelete = (id: string, flags: OutputFlags & { readonly yes?: true }): Request => {

@@ -35,6 +35,8 @@ process.exitCode = await runCli(
     verify: async (options, context) => (await import('../commands/verify.js')).verify(options, context),
     list: async (options) => (await import('../commands/list.js')).list(options),
     show: async (options) => (await import('../commands/show.js')).show(options),
+    listKeepers: async () => (await import('../commands/keeper.js')).listKeepers(),
+    stopKeepers: async (options) => (await import('../commands/keeper.js')).stopKeepers(options),
     deleteBackup: async (options) => (await import('../commands/delete.js')).deleteBackup(options),
   },
 );

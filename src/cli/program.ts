@@ -174,6 +174,8 @@ const addBackup = (command: Command): Command =>
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written');
 
+export type KeeperFlags = Pick<OutputFlags, 'json' | 'quiet'>;
+
 /** What the leaf commands call with what was typed. */
 export interface Actions {
   backup(database: string, flags: BackupFlags): void;
@@ -184,6 +186,8 @@ export interface Actions {
   list(flags: OutputFlags & { readonly unfinished?: true }): void;
   show(id: string, flags: OutputFlags): void;
   delete(id: string, flags: OutputFlags & { readonly yes?: true }): void;
+  listKeepers(flags: KeeperFlags): void;
+  stopKeepers(id: string | undefined, flags: KeeperFlags & { readonly all?: true }): void;
 }
 
 /** Adds all commands to `program`, whose settings they inherit. */
@@ -324,6 +328,30 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       .action((id: string, flags: OutputFlags) => actions.show(id, flags)),
     ['dbbackup show ID', 'dbbackup show ID --json'],
     [0, 1, 2, 10, 20],
+  );
+
+  const keeper = program.command('keeper').description('the processes that hold snapshots and locks of runs');
+  tail(
+    keeper
+      .command('list')
+      .description('list the keepers of this user on this machine')
+      .option('--json', 'print one JSON object')
+      .option('--quiet', 'print IDs only')
+      .action((flags: KeeperFlags) => actions.listKeepers(flags)),
+    ['dbbackup keeper list', 'dbbackup keeper list --json'],
+    [0, 1, 2],
+  );
+  tail(
+    keeper
+      .command('stop')
+      .description('end keepers, and let go of the snapshots and locks they hold')
+      .argument('[ID]', 'the backup', nonEmpty('ID'))
+      .option('--all', 'end all of this user on this machine')
+      .option('--json', 'print one JSON object')
+      .option('--quiet', 'print nothing')
+      .action((id: string | undefined, flags: KeeperFlags & { readonly all?: true }) => actions.stopKeepers(id, flags)),
+    ['dbbackup keeper stop ID', 'dbbackup keeper stop --all'],
+    [0, 1, 2, 10],
   );
 
   const remove = program

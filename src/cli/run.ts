@@ -6,6 +6,9 @@ import type {
   ClusterRestoreReport,
   DeleteOptions,
   DeleteReport,
+  KeeperListReport,
+  KeeperStopOptions,
+  KeeperStopReport,
   ListOptions,
   ListReport,
   RestoreListOptions,
@@ -27,6 +30,7 @@ import { type Log, openLog } from './log-file.js';
 import { promptPassword, toPasswordPrompt } from './password-prompt.js';
 import { formatError } from './render-error.js';
 import { createJsonRenderer } from './render-json.js';
+import { formatKeepers, formatStoppedKeepers } from './render-keepers.js';
 import { formatList } from './render-list.js';
 import { createLiveProgress, createPlainProgress, type ProgressRenderer } from './render-progress.js';
 import {
@@ -61,6 +65,8 @@ export interface Commands {
   list(options: ListOptions): Promise<ListReport>;
   show(options: ShowOptions): Promise<ShowReport>;
   deleteBackup(options: DeleteOptions): Promise<DeleteReport>;
+  listKeepers(): Promise<KeeperListReport>;
+  stopKeepers(options: KeeperStopOptions): Promise<KeeperStopReport>;
 }
 
 /**
@@ -249,6 +255,16 @@ const execute = async (
     case 'show': {
       const report = await commands.show(request.options);
       printReport(report.manifest, formatShow(report, style), '');
+      return 0;
+    }
+    case 'keeper-list': {
+      const report = await commands.listKeepers();
+      printReport(report, formatKeepers(report), report.keepers.map(({ id }) => `${id}\n`).join(''));
+      return 0;
+    }
+    case 'keeper-stop': {
+      const report = await commands.stopKeepers(request.options);
+      printReport(report, formatStoppedKeepers(report), '');
       return 0;
     }
     case 'delete': {

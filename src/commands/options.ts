@@ -312,6 +312,39 @@ export interface DeleteReport {
   readonly wasFinished: boolean;
 }
 
+/** A process that holds the snapshot and locks of a run. */
+export interface KeeperSummary {
+  /** The backup. */
+  readonly id: string;
+  readonly database: string;
+  readonly pid: number;
+  /** Of the server process that serves it. */
+  readonly backendPid: number;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** Of the run that uses it; null when there is none. */
+  readonly attachedPid: number | null;
+  /** When it ends unless a run attaches, in milliseconds from now; null while one is. */
+  readonly endsInMs: number | null;
+  /** False until its snapshot is taken. */
+  readonly isHolding: boolean;
+  /** Transactions that have begun since its snapshot, as of the server's last checkpoint; null before its first ping, and where the role may not read that. */
+  readonly xminAge: number | null;
+}
+
+export interface KeeperListReport {
+  readonly keepers: readonly KeeperSummary[];
+}
+
+export interface KeeperStopOptions {
+  /** The backup whose keepers are to end. Default: all of this user on this machine. */
+  readonly id?: string;
+}
+
+export interface KeeperStopReport {
+  readonly stopped: readonly KeeperSummary[];
+}
+
 /** What the options amount to where they are left out. */
 export const defaults = {
   outputDir: './backups',

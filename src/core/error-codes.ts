@@ -48,7 +48,12 @@ export const errorCodes = {
     'a standby ended the backup’s session so that recovery could go on',
     'Set max_standby_streaming_delay = -1 (or longer than a backup takes) or hot_standby_feedback = on on the standby, then run again; or back up the primary.',
   ),
-  snapshot_invalid: entry(1, false, 'the exported snapshot is gone'),
+  snapshot_invalid: entry(
+    1,
+    false,
+    'the exported snapshot is gone',
+    'See docs/reliability.md, "The keeper", for what ends a snapshot, and the server’s log; then run again.',
+  ),
   row_too_large: entry(
     1,
     false,
@@ -65,6 +70,7 @@ export const errorCodes = {
   not_a_repository: entry(10, false, 'the directory is not a dbbackup repository', 'Choose an empty directory or an existing repository.'),
   backup_not_found: entry(10, false, 'no backup has this ID', 'See dbbackup list.'),
   backup_unfinished: entry(10, false, 'the backup has no manifest: its run did not finish', 'See dbbackup list --unfinished.'),
+  keeper_not_found: entry(10, false, 'no keeper of this backup runs here', 'See dbbackup keeper list.'),
   locked: entry(11, true, 'another process works on this backup'),
   manifest_damaged: entry(20, false, 'the manifest is not what was written', 'Use another copy of this backup.'),
   format_unsupported: entry(1, false, 'the backup was written in a format this version does not know', 'Use a newer dbbackup.'),

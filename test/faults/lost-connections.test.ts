@@ -49,15 +49,20 @@ describe('a connection that is lost', () => {
   }
 
   it('of the leader ends the backup, and no manifest is written although all rows were read', async () => {
-    await withScene(slowTableSql, async (scene) => {
-      const { cluster, database, repository } = scene;
-      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12');
-      await run.waitFor(isReading);
-      await terminate(scene, "application_name = 'dbbackup'");
-      await expectLost(run);
-      await expectFailedRun(repository);
-      await expectNoSessions(cluster, database);
-    });
+    for (const [flags, leader, code] of [
+      [[], 'dbbackup keeper %', 'snapshot_invalid'],
+      [['--no-keeper'], 'dbbackup', 'connection_lost'],
+    ] as const) {
+      await withScene(slowTableSql, async (scene) => {
+        const { cluster, database, repository } = scene;
+        const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12', ...flags);
+        await run.waitFor(isReading);
+        await terminate(scene, `application_name LIKE '${leader}'`);
+        expectFailure(await run.outcome, { status: 1, code, message: /./ });
+        await expectFailedRun(repository);
+        await expectNoSessions(cluster, database);
+      });
+    }
   });
 
   it('of all when the server is shut down ends the backup and the restore', async () => {

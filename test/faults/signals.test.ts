@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deleteBackup, list, verify } from '#src/index.js';
+import { deleteBackup, list, listKeepers, stopKeepers, verify } from '#src/index.js';
 import type { Cluster } from '../support/cluster.js';
 import { uniqueDatabaseName } from '../support/database.js';
 import { withTemporaryDirectory } from '../support/temporary-directory.js';
@@ -149,6 +149,9 @@ describe('a signal during a backup', () => {
         Array(2).fill({ state: 'unfinished', isRunning: false }),
       );
       assert.deepEqual((await list({ outputDir: repository })).backups, []);
+
+      // What a run that was killed held is kept for a while, so that it can be continued.
+      for (const { id } of (await listKeepers()).keepers.filter((keeper) => keeper.database === database)) await stopKeepers({ id });
 
       // The next run does not mind them, and they go without it.
       const id = await backUp(['--jobs', '2']);

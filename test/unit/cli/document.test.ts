@@ -31,6 +31,8 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   list: ['### dbbackup list', '### Repository'],
   show: ['### dbbackup show ID', '### Repository'],
   delete: ['### dbbackup delete ID', '### Repository'],
+  'keeper list': ['### dbbackup keeper list'],
+  'keeper stop': ['### dbbackup keeper stop [ID]'],
 };
 
 for (const [command, titles] of Object.entries(sections)) {

@@ -86,6 +86,8 @@ export const scriptCommands = (scripted: Partial<Commands>): Commands => {
     verify: unexpected,
     list: unexpected,
     show: unexpected,
+    listKeepers: unexpected,
+    stopKeepers: unexpected,
     deleteBackup: unexpected,
     ...scripted,
   };
