@@ -151,6 +151,19 @@ test('the other commands', () => {
   });
 });
 
+test('keepers are listed, and stopped by ID or all', () => {
+  assert.deepEqual(parse('keeper', 'list', '--json'), {
+    kind: 'request',
+    request: { command: 'keeper-list', options: {} },
+    output: { isJson: true, isQuiet: false, isVerbose: false, logFile: null },
+  });
+  assert.deepEqual(parse('keeper', 'stop', 'x').request, { command: 'keeper-stop', options: { id: 'x' } });
+  assert.deepEqual(parse('keeper', 'stop', '--all').request, { command: 'keeper-stop', options: {} });
+  refuse(['keeper', 'stop'], /needs the ID of a backup, or --all/);
+  refuse(['keeper', 'stop', 'x', '--all'], /needs the ID of a backup, or --all/);
+  refuse(['keeper'], /"keeper" needs a subcommand: list or stop/);
+});
+
 test('--parallel-tables is --jobs', () => {
   const { request } = parse('backup', 'single', 'shop', '--parallel-tables', '4');
   assert.equal(request.command === 'backup' && request.options.jobs, 4);
@@ -160,7 +173,7 @@ test('--parallel-tables is --jobs', () => {
 test('DBBACKUP_OUTPUT_DIR names the repository, --output-dir overrides it, an empty one counts as none', () => {
   const outputDir = (argv: readonly string[], environment: Record<string, string>): unknown => {
     const parsed = parseArguments(argv, environment);
-    return parsed.kind === 'request' && parsed.request.options.outputDir;
+    return parsed.kind === 'request' && 'outputDir' in parsed.request.options && parsed.request.options.outputDir;
   };
   assert.equal(outputDir(['list'], { DBBACKUP_OUTPUT_DIR: '/e' }), '/e');
   assert.equal(outputDir(['list', '--output-dir', '/o'], { DBBACKUP_OUTPUT_DIR: '/e' }), '/o');
