@@ -249,6 +249,7 @@ const toClusterRestore = (id: string, flags: ClusterRestoreFlags): Request => {
       areTablespacesLeftOut: !flags.tablespaces,
       isCleaning: flags.clean === true,
       isConfirmed: flags.yes === true,
+      ...(flags.resume === true && { isResuming: true }),
       isChecking: flags.check === true,
       ...toResources(flags),
       ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),

@@ -57,6 +57,7 @@ export interface ClusterRestoreFlags extends OutputFlags, ConnectionFlags, Resou
   /** False with --no-tablespaces. */
   readonly tablespaces: boolean;
   readonly clean?: true;
+  readonly resume?: true;
   readonly yes?: true;
   readonly check?: true;
   readonly pgBinDir?: string;
@@ -285,6 +286,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .option('--no-tablespaces', 'create no tablespaces: everything goes to the default one')
     .option('--clean', 'drop databases that exist, with all they hold, and create them anew; needs --yes')
     .option('--yes', 'consent to --clean')
+    .option('--resume', 'go on with a restore that was interrupted, or begin one')
     .option('--check', 'read the restored rows again and compare their digests')
     .addOption(pgBinDir());
   tail(

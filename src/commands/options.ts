@@ -209,7 +209,7 @@ export interface RestoreListReport {
 export interface ClusterRestoreOptions
   extends Pick<
     RestoreOptions,
-    'id' | 'outputDir' | 'isCleaning' | 'isConfirmed' | 'isChecking' | 'jobs' | 'memoryLimitBytes' | 'pgBinDir'
+    'id' | 'outputDir' | 'isCleaning' | 'isConfirmed' | 'isResuming' | 'isChecking' | 'jobs' | 'memoryLimitBytes' | 'pgBinDir'
   > {
   /** The target server: `connection.database` is the database that is connected to while others are created, usually `postgres`. */
   readonly connection: ConnectionOptions;

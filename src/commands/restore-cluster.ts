@@ -30,8 +30,9 @@ import type { ClusterRestoreOptions, ClusterRestoreReport, RunContext } from './
 import { chooseRestore } from './restore-choice.js';
 import { DatabaseRestore, type DatabaseRestored } from './restore-database.js';
 import { planGlobals, restoreGlobals } from './restore-globals.js';
-import { noLedger } from './restore-ledger.js';
+import { contentsPart, endLedger, everythingPart, hasLedger, isNoted, noteEverything, readLedgerRun } from './restore-ledger.js';
 import { checkArchives, chooseRestoreTools, scopeArchive, toArchiveOptions, toLoadingConnection, toTotals } from './restore-parts.js';
+import { openLedger, withLedger } from './restore-resume.js';
 import { examineTarget } from './restore-scope.js';
 import { toSameServer, withSession } from './sessions.js';
 import { toBytesPerSecond, toJobs } from './settings.js';
@@ -39,7 +40,8 @@ import { createStatement, findUserObject, formatSql } from './target.js';
 
 /**
  * Restores a backup of a cluster: roles and tablespaces that the target lacks, then each database with its properties and contents, one after the other. Roles and
- * tablespaces that are there are left as they are. Before anything is changed it is found out whether any database stands in the way.
+ * tablespaces that are there are left as they are. Before anything is changed it is found out whether any database stands in the way. With `isResuming` a restore that was
+ * interrupted is gone on with: databases that are complete stay as they are.
  *
  * Errors: as `restore`; `target_not_empty` naming a database that exists and holds something, unless `isCleaning`; `io_error` naming a tablespace without its directory.
  */
@@ -114,6 +116,9 @@ const tellProgress = (error: DbbackupError, databases: readonly ManifestDatabase
   return new DbbackupError(error.code, error.message, { cause: error, details: { ...error.details, hint: `${hint} ${state}`.trim() } });
 };
 
+/** A database of the target before its restore: not there, there as it was, or as an earlier run has left it. */
+type TargetState = 'missing' | 'there' | 'begun' | 'complete';
+
 class ClusterRestore {
   readonly #parts: ClusterRestoreParts;
   readonly #emit: Emit;
@@ -126,7 +131,8 @@ class ClusterRestore {
 
   async run(globalsPath: string): Promise<Outcome> {
     const { id, databases, options, session, psql, storage, context } = this.#parts;
-    const { existing, differences } = await this.#checkDatabases();
+    if (await this.#isComplete()) return this.#endComplete();
+    const { existing, begun, differences } = await this.#checkDatabases();
     const script = await readGlobals(await storage.localPath(nameInBackup(id, globalsPath)));
     const plan = await planGlobals(session, script, options.areTablespacesLeftOut === true);
     this.#emit({ type: 'restore.started', id, database: nameDatabases(databases.map(({ name }) => name)) });
@@ -138,25 +144,70 @@ class ClusterRestore {
     let checkedRelationCount = 0;
     const done: ManifestDatabase[] = [];
     for (const database of databases) {
-      const restored = await this.#restoreDatabase(database, existing.has(database.name), toTotals(done)).catch((error: unknown) => {
+      const state = begun.get(database.name) ?? (existing.has(database.name) ? 'there' : 'missing');
+      const restored = await this.#restoreDatabase(database, state, toTotals(done)).catch((error: unknown) => {
         throw tellProgress(toDbbackupError(error), databases, done.length);
       });
       this.#warnings.push(...restored.warnings);
       checkedRelationCount += restored.checkedRelationCount ?? 0;
       done.push(database);
     }
+    await this.#endLedgers();
     const outcome = { notices: plan.notices, warnings: this.#warnings };
     return options.isChecking === true ? { ...outcome, checkedRelationCount } : outcome;
+  }
+
+  /** Whether an earlier run has restored everything and only its ledgers may be left: the first database's ledger, which is the last to go, says so. */
+  async #isComplete(): Promise<boolean> {
+    const { databases, options, session } = this.#parts;
+    const [first] = databases;
+    if (options.isResuming !== true || first === undefined) return false;
+    const { rows } = await session.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [first.name]);
+    if (rows.length === 0) return false;
+    return this.#withDatabase(first.name, async (opened) => (await hasLedger(opened)) && isNoted(opened, everythingPart));
+  }
+
+  async #endComplete(): Promise<Outcome> {
+    await this.#endLedgers();
+    return { notices: ['an earlier run had restored everything'], warnings: this.#warnings };
+  }
+
+  /** Ledgers stay until all databases are restored: a run that goes on must tell what is done. */
+  async #endLedgers(): Promise<void> {
+    const [first, ...others] = this.#parts.databases;
+    if (first === undefined) return;
+    await this.#withDatabase(first.name, (session) => noteEverything(session));
+    for (const { name } of [...others, first]) await this.#withDatabase(name, (session) => endLedger(session));
+  }
+
+  /** How far an earlier run has come with a database; null where it holds no ledger. Errors: `run_differs` for one of another backup. */
+  async #readState(session: Session, database: ManifestDatabase): Promise<'begun' | 'complete' | null> {
+    if (!(await hasLedger(session))) return null;
+    const { backupId, database: number } = await readLedgerRun(session);
+    if (backupId !== this.#parts.id || number !== database.number)
+      throw new DbbackupError(
+        'run_differs',
+        `the restore into database ${JSON.stringify(database.name)} was begun from backup ${backupId}`,
+        {
+          details: { object: database.name },
+        },
+      );
+    return (await isNoted(session, contentsPart)) ? 'complete' : 'begun';
   }
 
   /**
    * Databases that are there, and how those that are filled as they are differ from the backup's. Errors: `target_not_empty` for one that stands in the way,
    * `target_in_use` for one that could not be dropped.
    */
-  async #checkDatabases(): Promise<{ readonly existing: ReadonlySet<string>; readonly differences: readonly string[] }> {
+  async #checkDatabases(): Promise<{
+    readonly existing: ReadonlySet<string>;
+    readonly begun: ReadonlyMap<string, 'begun' | 'complete'>;
+    readonly differences: readonly string[];
+  }> {
     const { databases, options, session } = this.#parts;
     const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database');
     const existing = new Set(rows.map(([name]) => name ?? ''));
+    const begun = new Map<string, 'begun' | 'complete'>();
     const differences = [...existing]
       .filter((name) => leftoverForm.test(name))
       .map(
@@ -166,6 +217,11 @@ class ClusterRestore {
     for (const database of databases) {
       const { name } = database;
       if (!existing.has(name)) continue;
+      const state = options.isResuming === true ? await this.#withDatabase(name, (opened) => this.#readState(opened, database)) : null;
+      if (state !== null) {
+        begun.set(name, state);
+        continue;
+      }
       const isFixed = this.#isFixed(name);
       if (options.isCleaning === true && !isFixed) {
         await checkDroppable(session, name);
@@ -174,7 +230,7 @@ class ClusterRestore {
       const wanted = options.areTablespacesLeftOut === true ? { ...database, tablespace: 'pg_default' } : database;
       differences.push(...(await this.#withDatabase(name, (opened) => this.#checkKept(opened, wanted, isFixed))));
     }
-    return { existing, differences };
+    return { existing, begun, differences };
   }
 
   async #checkKept(session: Session, database: ManifestDatabase, isFixed: boolean): Promise<readonly string[]> {
@@ -182,6 +238,10 @@ class ClusterRestore {
     for (const sql of prelude('UTF8', 'write')) await session.query(sql);
     const found = await findUserObject(session);
     if (found === null) return compareKept(session, database);
+    if (await hasLedger(session))
+      throw new DbbackupError('target_not_empty', `a restore into database ${JSON.stringify(name)} was interrupted`, {
+        details: { object: name, hint: 'Go on with it: the same command with --resume; or drop the database and begin anew.' },
+      });
     throw new DbbackupError('target_not_empty', `database ${JSON.stringify(name)} exists and is not empty: it holds ${found}`, {
       details: {
         object: name,
@@ -196,7 +256,8 @@ class ClusterRestore {
     return fixedDatabases.has(name) || name === this.#parts.session.info().database;
   }
 
-  async #restoreDatabase(database: ManifestDatabase, exists: boolean, before: Amount): Promise<DatabaseRestored> {
+  async #restoreDatabase(database: ManifestDatabase, state: TargetState, before: Amount): Promise<DatabaseRestored> {
+    if (state === 'complete') return { warnings: [], checkedRelationCount: undefined };
     const { id, storage, pgRestore, scratch, databases, context } = this.#parts;
     const stem = join(scratch, `database-${database.number}`);
     const archivePath = `${stem}.dump`;
@@ -210,7 +271,9 @@ class ClusterRestore {
         host: processHost,
         signal: context.signal,
       });
-      await this.#phase({ database: database.name }, 'database', () => this.#prepareDatabase(database, exists, script));
+      // One that was begun has its properties.
+      if (state !== 'begun')
+        await this.#phase({ database: database.name }, 'database', () => this.#prepareDatabase(database, state === 'there', script));
       return await this.#withDatabase(database.name, (session) =>
         this.#restoreContents(database, session, archivePath, before, toTotals(databases).rawBytes),
       );
@@ -222,7 +285,11 @@ class ClusterRestore {
   }
 
   /** Creates the database unless it is to be filled as it is, and gives it its properties. */
-  async #prepareDatabase(database: ManifestDatabase, exists: boolean, { settings, creation, properties }: DatabaseScript): Promise<void> {
+  async #prepareDatabase(
+    database: ManifestDatabase,
+    exists: boolean,
+    { settings, creation, properties }: DatabaseScript,
+  ): Promise<void> {
     const { options, session, psql, context } = this.#parts;
     const isKept = exists && (options.isCleaning !== true || this.#isFixed(database.name));
     const object = `database ${JSON.stringify(database.name)}`;
@@ -305,9 +372,13 @@ class ClusterRestore {
     };
     for (const sql of prelude('UTF8', 'write')) await session.query(sql);
     const choice = chooseRestore(database, toSelection({}));
-    const present = await examineTarget(session, database, choice);
+    const known = options.isResuming === true && (await hasLedger(session)) ? await readLedgerRun(session) : null;
+    const present = known?.present ?? (await examineTarget(session, database, choice));
     const scope = await scopeArchive(manifest, database, archive, choice, present);
-    return new DatabaseRestore({
+    const decisions = { 'no-tablespaces': options.areTablespacesLeftOut === true };
+    const run = { backupId: id, database: database.number, options: decisions, present };
+    const { ledger, areDefinitionsAtomic } = await openLedger(session, { known, run, scope, choice });
+    const databaseRestore = new DatabaseRestore({
       id,
       manifest,
       database: scope.database,
@@ -315,10 +386,10 @@ class ClusterRestore {
       scope,
       selection: choice.selection,
       schemaMap: {},
-      ledger: noLedger,
-      isResuming: false,
-      isLedgerKept: false,
-      areDefinitionsAtomic: false,
+      ledger,
+      isResuming: known !== null,
+      isLedgerKept: true,
+      areDefinitionsAtomic,
       options,
       connection: options.connection,
       overrides: { dbname: database.name },
@@ -332,7 +403,10 @@ class ClusterRestore {
       session,
       archive,
       scratch,
-    }).run();
+    });
+    const restored = await withLedger(ledger, () => databaseRestore.run());
+    await ledger.note(contentsPart);
+    return restored;
   }
 
   #withDatabase<T>(name: string, use: (session: Session) => Promise<T>): Promise<T> {

@@ -39,8 +39,14 @@ export interface RestoreLedger {
 export const segmentPart = (relationOid: number, segment: number): string => `rows ${relationOid} ${segment}`;
 export const largeObjectPart = (step: string, segment: number): string => `large objects ${step} ${segment}`;
 export const definitionsPart = 'definitions';
+/** Of a cluster: the database is complete, and so are all. */
+export const contentsPart = 'contents';
+export const everythingPart = 'everything';
 /** What is to be done at the end whatever happens: a statement that puts a trigger back. */
 export const triggerPrefix = 'trigger ';
+
+/** A database may be set to begin its transactions as read-only. */
+const allowWrites = (session: Session) => session.query('SET default_transaction_read_only TO off');
 
 const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
@@ -93,6 +99,7 @@ export const noLedger: RestoreLedger = {
 export const beginLedger = async (session: Session, run: LedgerRun): Promise<RestoreLedger> => {
   const allowed = await session.query("SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')");
   if (allowed.rows[0]?.[0] !== 't') return noLedger;
+  await allowWrites(session);
   const { relationOids, schemaOids, isEmpty } = run.present;
   const text = JSON.stringify({ ...run, present: { isEmpty, relationOids: [...relationOids], schemaOids: [...schemaOids] } });
   await session.query(
@@ -113,9 +120,26 @@ export const beginLedger = async (session: Session, run: LedgerRun): Promise<Res
 export const hasLedger = async (session: Session): Promise<boolean> =>
   (await session.query(`SELECT pg_catalog.to_regclass('${ledgerSchema}.run') IS NOT NULL`)).rows[0]?.[0] === 't';
 
+/** Whether the target's ledger notes a part. */
+export const isNoted = async (session: Session, part: string): Promise<boolean> =>
+  (await session.query(`SELECT FROM ${ledgerSchema}.done WHERE part = $1`, [part])).rows.length > 0;
+
+/** Notes in one database of a cluster that all of them are complete. Does nothing where no ledger is kept. */
+export const noteEverything = async (session: Session): Promise<void> => {
+  await allowWrites(session);
+  if (await hasLedger(session)) await session.query(`INSERT INTO ${ledgerSchema}.done VALUES ('${everythingPart}') ON CONFLICT DO NOTHING`);
+};
+
+/** Does nothing where there is none. */
+export const endLedger = async (session: Session): Promise<void> => {
+  await allowWrites(session);
+  await session.query(`DROP SCHEMA IF EXISTS ${ledgerSchema} CASCADE`);
+};
+
 /** Forgets a restore. Errors: `locked` while it runs. */
 export const dropLedger = async (session: Session): Promise<void> => {
   await takeLedger(session);
+  await allowWrites(session);
   await session.query(`DROP SCHEMA ${ledgerSchema} CASCADE`);
 };
 
@@ -145,6 +169,7 @@ export const resumeLedger = async (session: Session, known: LedgerRun, wanted: L
     });
   }
   await takeLedger(session);
+  await allowWrites(session);
   await endLeftovers(session);
   // Waits for every transaction that has noted something, of a session that is not known to have ended too: what is committed afterwards is all there is.
   await session.query(`BEGIN; LOCK TABLE ${ledgerSchema}.done IN SHARE ROW EXCLUSIVE MODE; COMMIT`);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { backupCluster, DbbackupError, type Event, restore, restoreCluster, show, verify } from 'dbbackup';
+import { startRun } from '../faults/support/running.js';
 import { runChild, runChildOrThrow } from '../support/child.js';
 import { runCli } from '../support/cli.js';
 import { type Cluster, quoteIdentifier, startCluster } from '../support/cluster.js';
@@ -393,5 +394,27 @@ describe('a cluster is backed up, verified and restored', () => {
     const text = await readFile(script, 'utf8');
     assert.ok(!text.includes('shop_owner'));
     assert.ok(readdirSync(join(outputDir, id, 'restore')).includes('0007'));
+  });
+
+  test('a restore that is killed goes on: complete databases stay, the others go on where they were', async () => {
+    await withTarget(async (cluster) => {
+      const args = ['restore', 'cluster', id, '--target-server', cluster.uri('postgres'), '--output-dir', outputDir];
+      const started = (name: string) => (event: Event) =>
+        event.type === 'phase.started' && event.database === name && event.phase === 'data';
+      for (const name of ['latin', 'shop', oddName]) {
+        const run = startRun([...args, '--resume']);
+        await run.waitFor(started(name));
+        process.kill(run.pid, 'SIGKILL');
+        await run.outcome;
+        const doneBefore = run.events.some((event) => event.type === 'phase.started' && event.database === 'ascii');
+        assert.equal(doneBefore, name === 'latin', 'a complete database is not touched again');
+      }
+      await rejectsWith('target_not_empty', /was interrupted.*--resume/, () =>
+        restoreCluster({ id, outputDir, connection: connectionTo(cluster) }),
+      );
+      const outcome = await startRun([...args, '--resume']).outcome;
+      assert.equal(outcome.status, 0, outcome.stderr);
+      await assertFacts(cluster);
+    });
   });
 });
