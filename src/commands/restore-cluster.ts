@@ -285,11 +285,7 @@ class ClusterRestore {
   }
 
   /** Creates the database unless it is to be filled as it is, and gives it its properties. */
-  async #prepareDatabase(
-    database: ManifestDatabase,
-    exists: boolean,
-    { settings, creation, properties }: DatabaseScript,
-  ): Promise<void> {
+  async #prepareDatabase(database: ManifestDatabase, exists: boolean, { settings, creation, properties }: DatabaseScript): Promise<void> {
     const { options, session, psql, context } = this.#parts;
     const isKept = exists && (options.isCleaning !== true || this.#isFixed(database.name));
     const object = `database ${JSON.stringify(database.name)}`;
