@@ -1,11 +1,12 @@
 import { introspect } from '../catalog/introspect.js';
+import type { Relation } from '../catalog/model.js';
 import { displayName } from '../catalog/names.js';
 import { prelude } from '../catalog/prelude.js';
 import type { Emit } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
 import { runTasks } from '../engine/executor.js';
 import { withProgress } from '../engine/progress.js';
-import { sumDigests } from '../manifest/digest.js';
+import { sumDigests, zeroDigest } from '../manifest/digest.js';
 import type { ManifestDatabase, ManifestLargeObjects, ManifestRelation } from '../manifest/schema.js';
 import type { CopyOutSource, CopyOutTask, SessionSpec } from '../native/engine.js';
 import type { Session } from '../native/session.js';
@@ -23,6 +24,8 @@ export interface CheckOptions {
   readonly session: Session;
   /** What was backed up. */
   readonly database: ManifestDatabase;
+  /** The partitioned table that a relation's rows went through; null where they went into the relation itself. */
+  readonly rootOf: (relation: ManifestRelation) => ManifestRelation | null;
   /** Whether large objects got their owners and grants back, so that these are to be compared. */
   readonly areLargeObjectsOwned: boolean;
   readonly worker: SessionSpec;
@@ -34,7 +37,7 @@ export interface CheckOptions {
 
 /**
  * Reads every restored relation and the large objects as the backup read them and compares rows and digests; a partition tree is compared as a whole, since the target may have routed
- * rows to other partitions. Resolves with the number of relations. Errors: `content_differs` naming the first relation and how many there are.
+ * rows to other partitions. Where rows went through a root, all of its partitions count, whatever their names. Resolves with the number of relations. Errors: `content_differs` naming the first relation and how many there are.
  */
 export const checkRestored = async (options: CheckOptions): Promise<number> => {
   const { session, database, worker, jobs, memoryLimitBytes, signal, emit } = options;
@@ -42,9 +45,23 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
   await session.query('BEGIN READ ONLY');
   const catalog = await introspect(session);
   await session.query('COMMIT');
-  const expected = new Map(database.relations.map((relation) => [keyOf(relation), relation]));
+  const expected = new Map(database.relations.filter(({ kind }) => kind !== 'p').map((relation) => [keyOf(relation), relation]));
+  /** Of each root that rows went through one partition of the backup: how to read any of the target's. */
+  const through = new Map<string, ManifestRelation>();
+  for (const relation of database.relations) {
+    const root = relation.kind === 'p' ? null : options.rootOf(relation);
+    if (root !== null) through.set(keyOf(root), relation);
+  }
   const plan = planBackup(catalog, { jobs, chunkSizeBytes: defaults.chunkSizeBytes, format: 'text' });
   const restored = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
+  /** What a relation of the target is compared with, and the name under which its rows are added up. */
+  const find = (relation: Relation): { readonly saved: ManifestRelation; readonly key: string } | null => {
+    const top = keyOf(restored.get(relation.partitionRootOid ?? relation.oid) ?? relation);
+    const partition = through.get(top);
+    if (partition !== undefined) return { saved: partition, key: top };
+    const saved = expected.get(keyOf(relation));
+    return saved === undefined || options.rootOf(saved) !== null ? null : { saved, key: keyOf(saved) };
+  };
 
   const tasks = plan.tasks.map((planned) => {
     const sources = planned.chunks.flatMap((chunk): readonly (CopyOutSource & { readonly key: string })[] => {
@@ -55,16 +72,17 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
         return [{ key: toStreamKey(chunk.stream), name: chunk.name, format: largeObjectFormats[chunk.stream], ...statements }];
       }
       const relation = restored.get(plan.relations[chunk.relation]?.oid ?? 0);
-      const saved = relation === undefined ? undefined : expected.get(keyOf(relation));
-      // What the backup does not hold was made by an extension of the target.
-      if (relation === undefined || saved === undefined) return [];
+      const match = relation === undefined ? null : find(relation);
+      // What the backup does not hold was made by an extension of the target, or was there before.
+      if (relation === undefined || match === null) return [];
+      const { saved, key } = match;
       const columns = saved.columns.map((name) => relation.columns.find((column) => column.name === name));
       if (columns.some((column) => column === undefined)) throw differs([displayName(saved)]);
       // The condition is the target's own: text from a manifest never becomes SQL.
       if ((saved.condition ?? '') !== (relation.condition ?? '')) throw differs([displayName(saved)]);
       const ordered = { ...relation, columns: columns.filter((column) => column !== undefined) };
       const { copySql } = toCopyOut(ordered, saved.format, chunk, database.encoding);
-      return [{ key: keyOf(saved), name: chunk.name, format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
+      return [{ key, name: chunk.name, format: saved.format, copySql, lockSql: null, checkSql: null, checkExpected: null }];
     });
     const { taskId } = planned;
     const session = toReadingSession(worker, planned.chunks);
@@ -99,7 +117,7 @@ export const checkRestored = async (options: CheckOptions): Promise<number> => {
         }),
     ),
   );
-  compare(database.relations, found);
+  compare(database.relations, found, options.rootOf);
   compareLargeObjects(database.largeObjects, found, options.areLargeObjectsOwned);
   return database.relations.filter(({ kind }) => kind !== 'p').length;
 };
@@ -131,6 +149,8 @@ interface Sum {
   digest: string;
 }
 
+const nothing: Sum = { rowCount: 0, digest: zeroDigest };
+
 const addTo = (sums: Map<string, Sum>, key: string, rowCount: number, digest: string): void => {
   const sum = sums.get(key);
   sums.set(key, sum === undefined ? { rowCount, digest } : { rowCount: sum.rowCount + rowCount, digest: sumDigests([sum.digest, digest]) });
@@ -146,15 +166,17 @@ const displayKey = (key: string): string => {
   return displayName({ schema, name });
 };
 
-const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<string, Sum>): void => {
+const compare = (relations: readonly ManifestRelation[], found: ReadonlyMap<string, Sum>, rootOf: CheckOptions['rootOf']): void => {
   const wantedSums = new Map<string, Sum>();
   const foundSums = new Map<string, Sum>();
   const roots = new Map(relations.map((relation) => [relation.oid, relation]));
   for (const relation of relations) {
     if (relation.kind === 'p') continue;
-    const key = keyOf(roots.get(relation.partitionRootOid ?? 0) ?? relation);
+    const through = rootOf(relation);
+    const key = keyOf(through ?? roots.get(relation.partitionRootOid ?? 0) ?? relation);
     addTo(wantedSums, key, relation.rowCount, relation.digest);
-    const sum = found.get(keyOf(relation));
+    // A root without partitions was not read at all.
+    const sum = through === null ? found.get(keyOf(relation)) : foundSums.has(key) ? undefined : (found.get(key) ?? nothing);
     if (sum !== undefined) addTo(foundSums, key, sum.rowCount, sum.digest);
   }
   const different = [...wantedSums].filter(

@@ -17,7 +17,7 @@ import { presentEntriesQuery } from '../restore-kit/present-entries-sql.js';
 import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
+import { type ArchiveEntry, groupPostData, type PostDataGroups, splitIndexes } from '../tools/archive-list.js';
 import { findPending, type PendingEntries } from '../tools/pending-entries.js';
 import { type RestoreArchiveOptions, restoreComments, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
@@ -91,13 +91,18 @@ export class DatabaseRestore {
   readonly #prefix: string;
   readonly #tag: { readonly database?: string };
 
-  /** Partitioned tables that are restored, by OID in the source. */
+  /** Partitioned tables that rows may go through, by OID in the source. */
   readonly #roots: ReadonlyMap<number, ManifestRelation>;
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
-    this.#roots = new Map(parts.database.relations.filter(({ kind }) => kind === 'p').map((relation) => [relation.oid, relation]));
-    const { isNamed, database } = parts;
+    const { isNamed, database, selection, whole } = parts;
+    // Where the tables exist, a partition that was named alone has its root there.
+    const { relations, outwardReferences } = selection.sections.includes('pre-data') ? database : whole;
+    this.#roots = new Map([
+      ...(selection.sections.includes('pre-data') ? [] : outsideRoots(relations, outwardReferences)),
+      ...relations.filter(({ kind }) => kind === 'p').map((relation) => [relation.oid, relation] as const),
+    ]);
     this.#prefix = isNamed ? `${displayText(database.name)}: ` : '';
     this.#tag = isNamed ? { database: database.name } : {};
   }
@@ -119,7 +124,8 @@ export class DatabaseRestore {
     );
 
     if (sections.includes('pre-data') && !ledger.isDone(definitionsPart)) {
-      const entries = scope.isWhole ? null : scope.entries;
+      const late = new Set(scope.lateEntries);
+      const entries = scope.isWhole ? null : scope.entries.filter((entry) => !late.has(entry));
       await this.#phase('pre-data', async () => {
         this.#warn(await restorePreData(archive, entries, join(scratch, 'definitions.list'), areDefinitionsAtomic));
         await ledger.note(definitionsPart);
@@ -131,12 +137,10 @@ export class DatabaseRestore {
     const relationBytes = database.relations.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
     await this.#restoreLargeObjects('large objects', ['write', 'set'], relationBytes);
     if (sections.includes('post-data'))
-      await this.#phase('post-data', async () =>
-        this.#warn([
-          ...(await restorePostData(archive, { rest: groups.rest, jobs, listPath: join(scratch, 'rest.list') })),
-          ...(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') })),
-        ]),
-      );
+      await this.#phase('post-data', async () => {
+        await this.#restorePostData(groups.rest);
+        this.#warn(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') }));
+      });
     await this.#phase('finish', () => this.#finish());
     const checkedRelationCount = await this.#check();
     if (Object.keys(schemaMap).length > 0) await this.#phase('rename', () => renameSchemas(session, schemaMap));
@@ -150,6 +154,34 @@ export class DatabaseRestore {
     if (!isResuming) return { pending: scope.entries, comments: [] };
     const { rows } = await session.query(presentEntriesQuery);
     return findPending(scope.entries, new Set(rows.map(([text]) => text ?? '')));
+  }
+
+  /** Partitions are attached to parents of the target between their indexes and all else. */
+  async #restorePostData(entries: readonly ArchiveEntry[]): Promise<void> {
+    const { archive, scope, jobs, scratch } = this.#parts;
+    const restore = async (rest: readonly ArchiveEntry[]): Promise<void> =>
+      this.#warn(await restorePostData(archive, { rest, jobs, listPath: join(scratch, 'rest.list') }));
+    if (scope.lateEntries.length === 0) return restore(entries);
+    const { indexes, rest } = splitIndexes(entries.filter((entry) => !scope.lateEntries.includes(entry)));
+    await restore(indexes);
+    this.#warn(await restorePreData(archive, await this.#findUnattached(), join(scratch, 'attach.list')));
+    await restore(rest);
+  }
+
+  /** An earlier run may have attached some. */
+  async #findUnattached(): Promise<readonly ArchiveEntry[]> {
+    const { scope, database, session, isResuming } = this.#parts;
+    if (!isResuming) return scope.lateEntries;
+    const oids = new Map(scope.entries.map(({ dumpId, oid }) => [dumpId, oid]));
+    const names = new Map([...database.relations, ...database.otherRelations].map((relation) => [relation.oid, relation]));
+    const isAttached = async ({ dependencies }: ArchiveEntry): Promise<boolean> => {
+      const relation = names.get(dependencies.map((id) => oids.get(id)).find((oid) => oid !== undefined) ?? 0);
+      const sql = `SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relispartition`;
+      return relation !== undefined && (await session.query(sql, [relation.schema, relation.name])).rows.length > 0;
+    };
+    const unattached: ArchiveEntry[] = [];
+    for (const entry of scope.lateEntries) if (!(await isAttached(entry))) unattached.push(entry);
+    return unattached;
   }
 
   /** Some steps; `relationBytes` of the database were loaded before. */
@@ -354,6 +386,7 @@ export class DatabaseRestore {
       checked = await checkRestored({
         session,
         database,
+        rootOf: (relation) => this.#rootOf(relation),
         areLargeObjectsOwned: archive.isOwnerDropped !== true && archive.arePrivilegesDropped !== true,
         worker,
         jobs,
@@ -407,6 +440,18 @@ export class DatabaseRestore {
  * Triggers and foreign keys exist before the rows on extension configuration tables and on tables that were there before; rows are to come back as they were.
  */
 const replicaRoleSql = 'SET session_replication_role TO replica';
+
+/** Parents of partitions that were backed up without them, by OID in the source; the partition's columns stand for theirs. */
+const outsideRoots = (
+  relations: readonly ManifestRelation[],
+  references: ManifestDatabase['outwardReferences'],
+): readonly (readonly [number, ManifestRelation])[] => {
+  const parents = new Map(references.flatMap(({ kind, refersTo }) => (kind === 'parent' ? [[refersTo.oid, refersTo] as const] : [])));
+  return relations.flatMap((relation) => {
+    const parent = parents.get(relation.partitionRootOid ?? 0);
+    return parent === undefined ? [] : [[parent.oid, { ...relation, ...parent, kind: 'p' as const, segments: [] }] as const];
+  });
+};
 
 /** As in toLoadingConnection. */
 const writingSettings = ['SET synchronous_commit TO off', 'SET default_transaction_read_only TO off'];

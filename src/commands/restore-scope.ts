@@ -15,6 +15,8 @@ export interface RestoreScope {
   readonly database: ManifestDatabase;
   /** Those of the archive to be restored, in its order. */
   readonly entries: readonly ArchiveEntry[];
+  /** As in `SelectedEntries`. */
+  readonly lateEntries: readonly ArchiveEntry[];
   /** Every entry is wanted: pg_restore needs no list. */
   readonly isWhole: boolean;
   readonly warnings: readonly string[];
@@ -105,7 +107,7 @@ export const scopeRestore = async (
     areSchemasNamed && archive.entries.some(({ catalogOid, oid }) => catalogOid === pgNamespaceOid && present.schemaOids.has(oid));
   const known = new Set(archive.entries.filter(({ catalogOid }) => catalogOid === pgClassOid).map(({ oid }) => oid));
   if (isEverything(selection) && toOutwardKeys(database).length === 0 && database.outwardReferences.length === 0 && !hasPublicTwice)
-    return { database, entries: archive.entries, isWhole: true, warnings: [] };
+    return { database, entries: archive.entries, lateEntries: [], isWhole: true, warnings: [] };
   const hasDefinitions = selection.sections.includes('pre-data');
   const excludedOids = new Set(excludedSchemas.map(({ oid }) => oid));
   const isListing = schemas !== null || excludedSchemas.length > 0;
@@ -123,6 +125,7 @@ export const scopeRestore = async (
     schemaOids: new Set((schemas ?? database.schemas).map(({ oid }) => oid).filter((oid) => !excludedOids.has(oid))),
     presentSchemaOids: present.schemaOids,
     isBringingNeeds: present.isEmpty && hasDefinitions,
+    isCreating: hasDefinitions,
     presentOids: hasDefinitions ? present.relationOids : new Set([...relationOids, ...known, ...present.relationOids]),
     excludedOids: choice.excludedOids,
     foreignKeys: new Map(
@@ -138,6 +141,8 @@ export const scopeRestore = async (
   return {
     database: reduceDatabase(database, choice, selected.relationOids, known),
     entries: selected.entries,
+    // Without the indexes there is nothing to wait for.
+    lateEntries: selection.sections.includes('post-data') ? selected.lateEntries : [],
     isWhole: false,
     warnings: [
       ...findParted(database, choice),

@@ -100,3 +100,15 @@ export const groupPostData = (entries: readonly ArchiveEntry[], relationOids: re
   }
   return { byRelation, rest };
 };
+
+/** Parts indexes and what makes or attaches them, with their comments, from all other entries; both keep their order. */
+export const splitIndexes = (
+  entries: readonly ArchiveEntry[],
+): { readonly indexes: readonly ArchiveEntry[]; readonly rest: readonly ArchiveEntry[] } => {
+  const ids = new Set(entries.flatMap(({ type, dumpId }) => (indexTypes.has(type) ? [dumpId] : [])));
+  const isIndex = ({ type, dumpId, dependencies }: ArchiveEntry): boolean =>
+    ids.has(dumpId) || (type === 'COMMENT' && dependencies.some((id) => ids.has(id)));
+  return { indexes: entries.filter(isIndex), rest: entries.filter((entry) => !isIndex(entry)) };
+};
+
+const indexTypes: ReadonlySet<string> = new Set(['INDEX', 'CONSTRAINT', 'INDEX ATTACH']);

@@ -14,6 +14,8 @@ export interface EntrySelection {
   readonly presentSchemaOids: ReadonlySet<number>;
   /** Whether types, functions and whatever else wanted entries need are brought, too: into a target that is empty they must be. */
   readonly isBringingNeeds: boolean;
+  /** Whether definitions are restored: the tables are not there yet. */
+  readonly isCreating: boolean;
   /** Relations that the target has. */
   readonly presentOids: ReadonlySet<number>;
   /** Relations that were excluded by name: they do not come back because something needs them. */
@@ -35,6 +37,11 @@ export interface SelectedEntries {
   readonly entries: readonly ArchiveEntry[];
   /** Relations among them. */
   readonly relationOids: ReadonlySet<number>;
+  /**
+   * Those among them that attach a partition to a parent which the target has. They come when the partition's indexes are there: the server would make its own, under the same names,
+   * and a second primary key cannot be. Attaching takes the partition's indexes along.
+   */
+  readonly lateEntries: readonly ArchiveEntry[];
   readonly warnings: readonly string[];
 }
 
@@ -71,11 +78,17 @@ export const selectEntries = (entries: readonly ArchiveEntry[], selection: Entry
   const kept = archive.pick();
   if (selection.isBringingNeeds) warnings.push(...archive.bringNeeds(kept));
   warnings.push(...archive.dropUnsatisfied(kept));
+  const late = selection.isCreating ? archive.attachLate(kept) : new Set<number>();
   archive.addAttached(kept);
   const chosen = entries.filter(
     ({ dumpId, catalogOid, oid }) => kept.has(dumpId) && !(catalogOid === pgNamespaceOid && selection.presentSchemaOids.has(oid)),
   );
-  return { entries: chosen, relationOids: new Set(chosen.filter(isRelation).map(({ oid }) => oid)), warnings };
+  return {
+    entries: chosen,
+    relationOids: new Set(chosen.filter(isRelation).map(({ oid }) => oid)),
+    lateEntries: chosen.filter(({ dumpId }) => late.has(dumpId)),
+    warnings,
+  };
 };
 
 const isRelation = ({ type, catalogOid }: ArchiveEntry): boolean => catalogOid === pgClassOid && relationTypes.has(type);
@@ -217,6 +230,17 @@ class Archive {
     return warnings;
   }
 
+  /** Entries that attach partitions to parents which are not made by this restore. Takes out those of the indexes: the first bring them along, or the parents are not there. */
+  attachLate(kept: Set<number>): ReadonlySet<number> {
+    const late = new Set<number>();
+    for (const { dumpId, type, dependencies } of this.#entries) {
+      if (!kept.has(dumpId)) continue;
+      if (type === 'INDEX ATTACH' && new Set(dependencies.filter((id) => this.#isIndex(id) && kept.has(id))).size < 2) kept.delete(dumpId);
+      if (type === 'TABLE ATTACH' && dependencies.filter((id) => kept.has(id)).length < 2) late.add(dumpId);
+    }
+    return late;
+  }
+
   /** A foreign key to a table that is neither kept nor in the target; in an archive of a part of a database the list does not show what is missing. */
   #isLeadingOut(entry: ArchiveEntry, kept: ReadonlySet<number>): boolean {
     const key = this.#keyOf(entry);
@@ -235,7 +259,8 @@ class Archive {
     };
     if (type === 'VIEW' || type === 'MATERIALIZED VIEW') return find(this.#outwardOf.get(`rule ${oid}`));
     // Of its two indexes pg_dump tells only those that are in the archive.
-    if (type === 'INDEX ATTACH') return dependencies.filter((id) => this.#isIndex(id)).length < 2 ? 'the index of its parent' : undefined;
+    if (type === 'INDEX ATTACH' && !this.#selection.isCreating)
+      return new Set(dependencies.filter((id) => this.#isIndex(id))).size < 2 ? 'the index of its parent' : undefined;
     if (type === 'RULE') return find(this.#outwardOf.get(`rule-oid ${oid}`));
     const owner = this.#byId.get(this.#ownerOf.get(dumpId) ?? -1)?.oid;
     if (type === 'TABLE ATTACH') return find(this.#outwardOf.get(`parent ${owner}`));
