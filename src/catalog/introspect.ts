@@ -133,8 +133,10 @@ const toForeignKey = (row: Row): ForeignKey => ({
   isOutward: toFlag(row, 5),
 });
 
+const referenceKinds = ['rule', 'parent', 'trigger'] as const;
+
 const toOutwardReference = (row: Row): OutwardReference => ({
-  kind: toText(row, 0) === 'rule' ? 'rule' : 'parent',
+  kind: referenceKinds.find((kind) => kind === toText(row, 0)) ?? 'parent',
   oid: toNumber(row, 1),
   relationOid: toNumber(row, 2),
   refersTo: { oid: toNumber(row, 3), schema: toText(row, 4), name: toText(row, 5) },

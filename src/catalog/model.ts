@@ -166,10 +166,10 @@ export interface NamedRelation {
   readonly name: string;
 }
 
-/** What a saved relation needs that is neither saved nor made by an extension that is: what its rule or its query reads, or its parent. */
+/** What a saved relation needs that is neither saved nor made by an extension that is: what its rule or its query reads, its parent, or the table whose trigger it has a copy of. */
 export interface OutwardReference {
-  readonly kind: 'rule' | 'parent';
-  /** Of the rule, which is the query of a view; of a child the relation's. */
+  readonly kind: 'rule' | 'parent' | 'trigger';
+  /** Of the rule, which is the query of a view; of a child the relation's; of the trigger that is a copy of the parent's. */
   readonly oid: number;
   readonly relationOid: number;
   readonly refersTo: NamedRelation;

@@ -162,14 +162,15 @@ SELECT k.oid, k.conrelid, k.confrelid, n.nspname, c.relname, ${oids === null ? '
 FROM pg_catalog.pg_constraint k JOIN saved s ON s.oid = k.conrelid
   JOIN pg_catalog.pg_class c ON c.oid = k.confrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1`;
 
-/** What views, rules and children need outside a backup of a part: kind, OIDs of the rule or child, its relation and the one it needs, that one's schema and name. */
+/** What views, rules, children and triggers made by a parent's need outside a backup of a part: kind, OIDs of the rule, child or trigger, its relation and the one it needs, that one's schema and name. */
 export const outwardReferencesQuery = (
   oids: string,
   hasExtensions: boolean,
 ): string => `${savedRelations("'r', 'p', 'v', 'm', 'f', 'S'", oids)}, needs AS (
   SELECT DISTINCT 'rule' AS kind, w.oid, w.ev_class AS relation, d.refobjid AS needed FROM pg_catalog.pg_rewrite w JOIN saved s ON s.oid = w.ev_class
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  UNION ALL SELECT 'parent', i.inhrelid, i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN saved s ON s.oid = i.inhrelid)
+  UNION ALL SELECT 'parent', i.inhrelid, i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN saved s ON s.oid = i.inhrelid
+  UNION ALL SELECT 'trigger', t.oid, t.tgrelid, p.tgrelid FROM pg_catalog.pg_trigger t JOIN saved s ON s.oid = t.tgrelid JOIN pg_catalog.pg_trigger p ON p.oid = t.tgparentid)
 SELECT needs.kind, needs.oid, needs.relation, needs.needed, n.nspname, c.relname FROM needs
   JOIN pg_catalog.pg_class c ON c.oid = needs.needed JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE needs.needed >= 16384 AND ${isOutside('needs.needed', hasExtensions)} ORDER BY 2, 4`;

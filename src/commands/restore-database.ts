@@ -14,7 +14,7 @@ import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from
 import { Spread } from '../planner/spread.js';
 import type { LargeObjectStep } from '../restore-kit/large-objects.js';
 import { presentEntriesQuery } from '../restore-kit/present-entries-sql.js';
-import { Quoting, toCopyFrom, toFinishStatements } from '../restore-kit/sql.js';
+import { ownSearchPathSql, Quoting, toCopyFrom, toRefreshStatement, toSequenceStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { type ArchiveEntry, groupPostData, type PostDataGroups, splitIndexes } from '../tools/archive-list.js';
@@ -33,6 +33,7 @@ import {
 } from './existing-tables.js';
 import { checkExtensions } from './extensions.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
+import { refreshViews } from './refresh-views.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
 import { definitionsPart, type RestoreLedger, segmentPart, triggerPrefix } from './restore-ledger.js';
 import type { RestoreScope } from './restore-scope.js';
@@ -362,8 +363,12 @@ export class DatabaseRestore {
     // What a view reads must be as in any session of the database's users, but for their time limits.
     const settings = ['RESET ALL', 'SET statement_timeout TO 0', 'SET lock_timeout TO 0', ...writingSettings];
     // Names are written in ASCII with escapes, so they mean the same under this session's encoding.
-    for (const sql of [...settings, ...toFinishStatements(new Quoting(database.encoding), database, options.isAppending === true)])
+    const quoting = new Quoting(database.encoding);
+    for (const sql of [...settings, ...toSequenceStatements(quoting, database, options.isAppending === true), ownSearchPathSql])
       await session.query(sql);
+    this.#warn(
+      await refreshViews(session, database.materializedViews, findRowless(this.#parts), (view) => toRefreshStatement(quoting, view)),
+    );
     const sessions = { applicationName: `dbbackup ${id}`, signal, overrides: this.#toTarget() };
     await analyze(session, jobs, (use) => withSession(connection, sessions, use));
     // A commit that writes to the catalog and waits for the disk: everything before it is durable, too.
@@ -440,6 +445,13 @@ export class DatabaseRestore {
  * Triggers and foreign keys exist before the rows on extension configuration tables and on tables that were there before; rows are to come back as they were.
  */
 const replicaRoleSql = 'SET session_replication_role TO replica';
+
+/** Relations of the backup whose rows are not loaded, by the backup's options or this restore's. */
+const findRowless = ({ whole, database, selection }: RestoreParts): readonly ManifestRelation[] => {
+  const loaded = new Set(database.relations.map(({ oid }) => oid));
+  const isLoading = selection.sections.includes('data');
+  return whole.relations.filter(({ oid, kind, segments }) => kind !== 'p' && (segments.length === 0 || (isLoading && !loaded.has(oid))));
+};
 
 /** Parents of partitions that were backed up without them, by OID in the source; the partition's columns stand for theirs. */
 const outsideRoots = (

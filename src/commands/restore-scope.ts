@@ -1,7 +1,7 @@
 import { displayName } from '../catalog/names.js';
 import { DbbackupError } from '../core/errors.js';
 import { isEverything, isNarrowed } from '../core/selection.js';
-import { toOutwardKeys } from '../manifest/outward-keys.js';
+import { toOutwardKeys } from '../manifest/outward.js';
 import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
 import type { Session } from '../native/session.js';
 import { type ArchiveEntry, pgClassOid, pgNamespaceOid } from '../tools/archive-list.js';

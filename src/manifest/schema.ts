@@ -124,7 +124,7 @@ export const databaseSchema = z.object({
   ),
   outwardReferences: z.array(
     z.object({
-      kind: z.enum(['rule', 'parent']),
+      kind: z.enum(['rule', 'parent', 'trigger']),
       oid: positive,
       relationOid: positive,
       refersTo: z.object({ oid: positive, schema: name, name }),

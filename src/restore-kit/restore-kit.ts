@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
 import { sectionNames } from '../core/selection.js';
-import { toOutwardKeys } from '../manifest/outward-keys.js';
+import { listOutward, listOutwardChildren } from '../manifest/outward.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import { listArchives } from '../manifest/store.js';
 import { listFiles } from '../manifest/streams.js';
@@ -11,7 +11,7 @@ import type { Storage } from '../storage/storage.js';
 import { toExistingTableFiles } from './existing-tables.js';
 import { toExtensionsSql } from './extensions-sql.js';
 import { toLargeObjectFiles } from './large-objects.js';
-import { Quoting, toCopyFrom, toFinishSql, toSessionSql } from './sql.js';
+import { Quoting, toCopyFrom, toFinishSql, toSchemasSql, toSessionSql } from './sql.js';
 
 /** The fixed text. It is no TypeScript, so the compiler leaves it where it is. */
 const scriptUrl = new URL('../../src/restore-kit/restore.sh', import.meta.url);
@@ -72,6 +72,7 @@ const toDatabaseFiles = (manifest: Manifest, database: ManifestDatabase): readon
     [`${folder}/segments.tsv`, segments.join('')],
     [`${folder}/finish.sql`, toFinishSql(quoting, database)],
     ...(database.extensions.length === 0 ? [] : [[`${folder}/extensions.sql`, toExtensionsSql(quoting, database)] as const]),
+    ...(areSchemasNamed(manifest) ? [[`${folder}/schemas.sql`, toSchemasSql(quoting, database)] as const] : []),
     ...(hasDefinitions(manifest)
       ? []
       : [...toExistingTableFiles(quoting, database)].map(([name, content]) => [`${folder}/${name}`, content] as const)),
@@ -157,19 +158,17 @@ const toDatabaseConfig = (manifest: Manifest, database: ManifestDatabase, segmen
     `OWNERS=${manifest.options.isOwnerDropped ? 'no' : 'yes'}`,
     `PRIVILEGES=${manifest.options.arePrivilegesDropped ? 'no' : 'yes'}`,
     `DEFINITIONS=${hasDefinitions(manifest) ? 'yes' : 'no'}`,
-    `OUTWARD_KEYS=${toOutwardKeys(database)
-      .map(({ oid }) => oid)
-      .join(' ')}`,
-    `PUBLIC=${toNamedPublic(manifest, database)?.oid ?? ''}`,
+    `OUTWARD=${listOutward(database).join(' ')}`,
+    `OUTWARD_CHILDREN=${listOutwardChildren(database).join(' ')}`,
+    `SCHEMAS=${areSchemasNamed(manifest) ? 'yes' : 'no'}`,
     `SEGMENTS=${segmentCount}`,
     `ROWS=${database.relations.reduce((sum, { rowCount }) => sum + rowCount, 0)}`,
   ]);
 
 const hasDefinitions = ({ options }: Manifest): boolean => (options.selection?.sections ?? sectionNames).includes('pre-data');
 
-/** An archive of named schemas makes `public`, which almost any database has; one of everything does not. */
-const toNamedPublic = ({ options }: Manifest, { schemas }: ManifestDatabase): ManifestDatabase['schemas'][number] | undefined =>
-  (options.selection?.schemas.length ?? 0) > 0 ? schemas.find(({ name }) => name === 'public') : undefined;
+/** An archive of named schemas makes each, also `public`, which almost any database has; one of everything does not. */
+const areSchemasNamed = ({ options }: Manifest): boolean => (options.selection?.schemas.length ?? 0) > 0;
 
 const countSegments = (largeObjects: ManifestDatabase['largeObjects']): number =>
   largeObjects === null ? 0 : largeObjects.content.segments.length + largeObjects.metadata.segments.length;

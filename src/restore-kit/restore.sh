@@ -112,6 +112,8 @@ connect_to() { connection=(--no-password "--dbname=$1" "${server[@]}"); }
 # --- what the backup says about itself
 
 # KEY=value lines. Each value is taken only if it has the form its key asks for; unknown keys are passed over.
+next_attempt='drop the target and begin anew'
+
 declare -A config=() config_form=(
   [FORMAT]='^1$'
   [DATABASES]='^[1-9][0-9]{0,8}$'
@@ -127,8 +129,9 @@ declare -A config=() config_form=(
   [OWNERS]='^(yes|no)$'
   [PRIVILEGES]='^(yes|no)$'
   [DEFINITIONS]='^(yes|no)$'
-  [OUTWARD_KEYS]='^([0-9]+( [0-9]+)*)?$'
-  [PUBLIC]='^([1-9][0-9]{0,9})?$'
+  [OUTWARD]='^([0-9]+:[0-9]+( [0-9]+:[0-9]+)*)?$'
+  [OUTWARD_CHILDREN]='^([0-9]+( [0-9]+)*)?$'
+  [SCHEMAS]='^(yes|no)$'
   [SEGMENTS]='^(0|[1-9][0-9]{0,15})$'
   [ROWS]='^(0|[1-9][0-9]{0,15})$'
 )
@@ -156,11 +159,18 @@ enter_database() { # number
   local path
   folder=restore/$(printf '%04d' "$1")
   check_path "$folder/config"
-  read_config "$folder/config" ENCODING SCHEMA LARGE_OBJECTS LARGE_OBJECT_SEGMENTS OWNERS PRIVILEGES DEFINITIONS OUTWARD_KEYS PUBLIC SEGMENTS ROWS
+  read_config "$folder/config" ENCODING SCHEMA LARGE_OBJECTS LARGE_OBJECT_SEGMENTS OWNERS PRIVILEGES DEFINITIONS OUTWARD OUTWARD_CHILDREN SCHEMAS SEGMENTS ROWS
   kit_files=("$folder"/{config,name,exists.sql,segments.tsv,statements.sql,session.sql,finish.sql,checksums})
   ((config[LARGE_OBJECTS] == 0)) || kit_files+=("$folder"/large-objects.tsv "$folder"/large-objects-{create,write,set}-{begin,end}.sql)
   [[ ${config[DEFINITIONS]} == yes ]] || kit_files+=("$folder"/existing-{begin,end}.sql)
+  [[ ${config[SCHEMAS]} == no ]] || kit_files+=("$folder/schemas.sql")
   for path in "${kit_files[@]}" "${config[SCHEMA]}"; do check_path "$path"; done
+  next_attempt='drop the target and begin anew'
+  if [[ ${config[DEFINITIONS]} == no ]]; then
+    next_attempt='empty the tables that were loaded'
+    ((config[LARGE_OBJECTS] == 0)) || next_attempt+=', unlink the large objects that were created'
+    next_attempt+=' and begin anew'
+  fi
   title=''
   ((config[DATABASES] == 1)) || title=" of database $1"
 }
@@ -462,42 +472,81 @@ restore_archive() { # archive jobs options...
   fi
 }
 
-# Of a part of a database: foreign keys to what is outside cannot be made, and a schema `public` that was named exists already. The list tells both by their
-# OIDs, and a comment by what it depends on, never by a name.
+# Of a part of a database: what needs a relation that is outside cannot be made, nor what needs that in turn, and a schema that was named may exist already. The
+# list tells each by the OIDs of its catalog and its own, and what depends on it, never by a name.
 list_entries() {
-  local line oid entry='' has_public=0
-  local -A keys=() left_out=()
+  local line id oid key count present='' is_changing=yes has_left=no
+  local ids=()
+  local -A lines=() needs=() id_of=() left_out=() is_index=() attach_of=()
   list_options=()
-  if [[ -n ${config[PUBLIC]} ]]; then
-    has_public=$(run_psql --command="SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace WHERE nspname = 'public'") || fail $status_failed 'the target cannot be reached'
+  if [[ ${config[SCHEMAS]} == yes ]]; then
+    present=$(run_psql --file="$folder/session.sql" --file="$folder/schemas.sql") || fail $status_failed 'the target cannot be reached'
   fi
-  [[ -n ${config[OUTWARD_KEYS]} || $has_public == 1 ]] || return 0
-  for oid in ${config[OUTWARD_KEYS]}; do keys[$oid]=yes; done
+  [[ -n ${config[OUTWARD]} || -n ${config[OUTWARD_CHILDREN]} || -n $present ]] || return 0
   pg_restore --list --verbose "$work/schema.dump" >"$work/all.list" || fail $status_failed "pg_restore $restore_major cannot read the schema archive"
   while IFS= read -r line; do
-    if [[ $line =~ $entry_form && ${BASH_REMATCH[2]} == 2606 && -n ${keys[${BASH_REMATCH[3]}]-} ]]; then left_out[${BASH_REMATCH[1]}]=yes; fi
+    if [[ $line =~ $entry_form ]]; then
+      id=${BASH_REMATCH[1]}
+      ids+=("$id")
+      lines[$id]=$line needs[$id]='' id_of[${BASH_REMATCH[2]}:${BASH_REMATCH[3]}]=$id
+      if [[ $line =~ $index_form ]]; then is_index[$id]=yes; fi
+    elif [[ $line =~ $needs_form ]]; then
+      needs[$id]=${BASH_REMATCH[1]}
+    fi
   done <"$work/all.list"
-  ((${#left_out[@]} == 0)) || warn 'foreign keys to tables that are not in this backup are left out'
-  {
-    while IFS= read -r line; do
-      if [[ $line =~ $entry_form ]]; then
-        [[ -z $entry ]] || printf '%s\n' "$entry"
-        entry=$line
-        if [[ -n ${left_out[${BASH_REMATCH[1]}]-} ]]; then entry=''; fi
-        if [[ $has_public == 1 && ${BASH_REMATCH[2]} == 2615 && ${BASH_REMATCH[3]} == "${config[PUBLIC]}" ]]; then entry=''; fi
-      elif [[ $line =~ $needs_form && $entry =~ $comment_form ]]; then
-        [[ $line =~ $needs_form ]]
-        for oid in ${BASH_REMATCH[1]}; do
-          if [[ -n ${left_out[$oid]-} ]]; then entry=''; fi
-        done
-      fi
-    done <"$work/all.list"
-    [[ -z $entry ]] || printf '%s\n' "$entry"
-  } >"$work/wanted.list"
+  for key in ${config[OUTWARD]}; do
+    [[ -z ${id_of[$key]-} ]] || left_out[${id_of[$key]}]=yes
+  done
+  # A partition stands alone where it is not attached; its indexes have nothing to be attached to.
+  for id in "${ids[@]}"; do
+    if [[ ${lines[$id]} =~ $attach_form ]]; then
+      # Of one whose parent is outside the list tells the partition alone.
+      read -r oid key <<<"${needs[$id]}"
+      [[ -n $key ]] || attach_of[${oid:-none}]=$id
+    elif [[ ${lines[$id]} =~ $index_attach_form ]]; then
+      count=" "
+      for oid in ${needs[$id]}; do [[ -z ${is_index[$oid]-} || $count == *" $oid "* ]] || count+="$oid "; done
+      [[ $count == *' '*' '*' '* ]] || left_out[$id]=yes
+    fi
+  done
+  for oid in ${config[OUTWARD_CHILDREN]}; do
+    id=${id_of[1259:$oid]-}
+    [[ -n $id ]] || continue
+    [[ -n ${attach_of[$id]-} ]] || fail $status_failed "a table inherits from one that is not in this backup: ${lines[$id]#*; }; only dbbackup leaves it out"
+    left_out[${attach_of[$id]}]=yes
+  done
+  while [[ $is_changing == yes ]]; do
+    is_changing=no
+    for id in "${ids[@]}"; do
+      [[ -z ${left_out[$id]-} ]] || continue
+      for oid in ${needs[$id]}; do
+        [[ -n ${left_out[$oid]-} ]] || continue
+        left_out[$id]=yes is_changing=yes
+        break
+      done
+    done
+  done
+  for id in "${ids[@]}"; do
+    if [[ -n ${left_out[$id]-} ]]; then
+      [[ ${lines[$id]} =~ $quiet_form ]] || warn "left out, since it needs what is not in this backup: ${lines[$id]#*; }"
+      has_left=yes
+    fi
+  done
+  for oid in $present; do
+    [[ $oid =~ ^[0-9]+$ && -n ${id_of[2615:$oid]-} ]] || continue
+    left_out[${id_of[2615:$oid]}]=yes has_left=yes
+  done
+  [[ $has_left == yes ]] || return 0
+  for id in "${ids[@]}"; do
+    [[ -n ${left_out[$id]-} ]] || printf '%s\n' "${lines[$id]}"
+  done >"$work/wanted.list"
   list_options=(--use-list="$work/wanted.list")
 }
 
-readonly entry_form='^([0-9]+); ([0-9]+) ([0-9]+) ' comment_form='^[0-9]+; [0-9]+ [0-9]+ COMMENT ' needs_form='^;[[:space:]]+depends on:(( [0-9]+)+)'
+readonly entry_form='^([0-9]+); ([0-9]+) ([0-9]+) ' needs_form='^;[[:space:]]+depends on:(( [0-9]+)+)'
+readonly index_form='^[0-9]+; [0-9]+ [0-9]+ (INDEX|CONSTRAINT) ' attach_form='^[0-9]+; [0-9]+ [0-9]+ TABLE ATTACH ' index_attach_form='^[0-9]+; [0-9]+ [0-9]+ INDEX ATTACH '
+# What goes without saying.
+readonly quiet_form='^[0-9]+; [0-9]+ [0-9]+ (COMMENT|ACL|SECURITY LABEL|INDEX ATTACH) '
 
 # --- data
 
@@ -575,7 +624,7 @@ load_data() {
   count=$(wc -c <"$work/loaded")
   if [[ -e $work/failed || $count != "${config[SEGMENTS]}" ]]; then
     [[ $through_root == yes ]] || say 'where rows violate a partition constraint, option -r helps'
-    fail $status_failed "$count of ${config[SEGMENTS]} segments$title were loaded; drop the target and begin anew"
+    fail $status_failed "$count of ${config[SEGMENTS]} segments$title were loaded; $next_attempt"
   fi
   set +m
 }
@@ -654,7 +703,7 @@ load_large_object_stream() { # step stream
   wait
   set +m
   count=$(wc -c <"$work/loaded")
-  [[ ! -e $work/failed && $count == "$wanted" ]] || fail $status_failed "$count of $wanted segments of the large objects were loaded; drop the target and begin anew"
+  [[ ! -e $work/failed && $count == "$wanted" ]] || fail $status_failed "$count of $wanted segments of the large objects were loaded; $next_attempt"
 }
 
 create_large_objects() {
@@ -675,7 +724,7 @@ clean_up() { rm -rf -- "$work"; }
 
 stop() {
   local pid
-  warn 'stopped; drop the target before the next attempt'
+  warn "stopped; $next_attempt"
   exec 2>/dev/null # bash would report each job
   for pid in $(jobs -rp); do kill -TERM -- "-$pid"; done
   exit "$1"

@@ -73,12 +73,9 @@ export const toSessionSql = (encoding: string): string =>
     '',
   ].join('\n');
 
-/**
- * Sequences, and materialised views in the order in which they can be refreshed. One statement an entry, without a semicolon. `isAppending`: the target's own rows took values, too, so
- * that no sequence is set back.
- */
-export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase, isAppending = false): readonly string[] => [
-  ...database.sequences.map((sequence) => {
+/** Values of sequences, one statement each, without a semicolon. `isAppending`: the target's own rows took values, too, so that no sequence is set back. */
+export const toSequenceStatements = (quoting: Quoting, { sequences }: ManifestDatabase, isAppending = false): readonly string[] =>
+  sequences.map((sequence) => {
     const { schema, name, lastValue, isCalled } = sequence;
     const setSql = `SELECT pg_catalog.setval(pg_catalog.format('%I.%I', ${quoting.literal(schema)}, ${quoting.literal(name)})::pg_catalog.regclass, ${lastValue}, ${isCalled})`;
     const called = isCalled ? 'NOT q.is_called' : 'false';
@@ -86,13 +83,37 @@ export const toFinishStatements = (quoting: Quoting, database: ManifestDatabase,
       ? `${setSql} FROM ${quoting.qualified(sequence)} q, pg_catalog.pg_sequence s WHERE s.seqrelid = q.tableoid AND (q.last_value = ${lastValue} AND ${called}
   OR CASE WHEN s.seqincrement > 0 THEN q.last_value < ${lastValue} ELSE q.last_value > ${lastValue} END)`
       : setSql;
-  }),
-  // Their queries may call functions that rely on the database's own search path.
-  'RESET search_path',
-  ...database.materializedViews.map((view) => `REFRESH MATERIALIZED VIEW ${quoting.qualified(view)}`),
-];
+  });
 
-/** What comes last, as a script: the same, then the planner's statistics. */
-export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string =>
-  // A role that owns only some of the tables would be warned of each other one.
-  [...toFinishStatements(quoting, database), 'SET client_min_messages TO error', `${analyzeStatementsQuery} \\gexec\n`].join(';\n');
+/** Views' queries may call functions that rely on the database's own search path. */
+export const ownSearchPathSql = 'RESET search_path';
+
+export const toRefreshStatement = (quoting: Quoting, view: Named): string => `REFRESH MATERIALIZED VIEW ${quoting.qualified(view)}`;
+
+/** A query for the OIDs, in the source, of those schemas that the target has. */
+export const toSchemasSql = (quoting: Quoting, { schemas }: ManifestDatabase): string => {
+  const rows = schemas.map(({ oid, name }) => `(${oid}, ${quoting.literal(name)})`).join(',\n  ');
+  return `SELECT s.oid FROM (VALUES ${rows}) s(oid, name) JOIN pg_catalog.pg_namespace n ON n.nspname = s.name;\n`;
+};
+
+/**
+ * What comes last, as a script: sequences, materialised views in the order in which they can be refreshed, then the planner's statistics. In a backup of a part a view may not be there, because it
+ * reads what is outside; and where rows were left out its query may fail, which is told and ends nothing.
+ */
+export const toFinishSql = (quoting: Quoting, database: ManifestDatabase): string => {
+  const refresh = (view: Named): string =>
+    database.outwardReferences.length === 0
+      ? `${toRefreshStatement(quoting, view)};\n`
+      : `SELECT pg_catalog.format('REFRESH MATERIALIZED VIEW %I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND n.nspname = ${quoting.literal(view.schema)} AND c.relname = ${quoting.literal(view.name)} \\gexec\n`;
+  const isRowMissing = database.relations.some(({ kind, segments }) => kind !== 'p' && segments.length === 0);
+  return [
+    ...toSequenceStatements(quoting, database).map((sql) => `${sql};\n`),
+    `${ownSearchPathSql};\n`,
+    ...(isRowMissing ? ['\\set ON_ERROR_STOP off\n'] : []),
+    ...database.materializedViews.map(refresh),
+    ...(isRowMissing ? ['\\set ON_ERROR_STOP on\n'] : []),
+    // A role that owns only some of the tables would be warned of each other one.
+    `SET client_min_messages TO error;\n${analyzeStatementsQuery} \\gexec\n`,
+  ].join('');
+};

@@ -24,7 +24,7 @@ export interface EntrySelection {
   readonly foreignKeys: ReadonlyMap<number, { readonly relationOid: number; readonly referentOid: number; readonly isOutward: boolean }>;
   /** What else needs a relation that the archive does not hold. */
   readonly outwardReferences: readonly {
-    readonly kind: 'rule' | 'parent';
+    readonly kind: 'rule' | 'parent' | 'trigger';
     readonly oid: number;
     readonly relationOid: number;
     /** `name` is for people: `public.orders`. */
@@ -121,7 +121,11 @@ class Archive {
     }
     for (const reference of selection.outwardReferences) {
       const { kind, oid, relationOid } = reference;
-      for (const key of kind === 'rule' ? [`rule ${relationOid}`, `rule-oid ${oid}`] : [`parent ${relationOid}`]) {
+      for (const key of kind === 'rule'
+        ? [`rule ${relationOid}`, `rule-oid ${oid}`]
+        : kind === 'parent'
+          ? [`parent ${oid}`]
+          : [`trigger ${oid}`]) {
         const known = this.#outwardOf.get(key);
         if (known === undefined) this.#outwardOf.set(key, [reference]);
         else known.push(reference);
@@ -261,6 +265,7 @@ class Archive {
     // Of its two indexes pg_dump tells only those that are in the archive.
     if (type === 'INDEX ATTACH' && !this.#selection.isCreating)
       return new Set(dependencies.filter((id) => this.#isIndex(id))).size < 2 ? 'the index of its parent' : undefined;
+    if (type === 'TRIGGER') return find(this.#outwardOf.get(`trigger ${oid}`));
     if (type === 'RULE') return find(this.#outwardOf.get(`rule-oid ${oid}`));
     const owner = this.#byId.get(this.#ownerOf.get(dumpId) ?? -1)?.oid;
     if (type === 'TABLE ATTACH') return find(this.#outwardOf.get(`parent ${owner}`));

@@ -321,7 +321,9 @@ describe('restore.sh', () => {
     'SCHEMA=../../etc/passwd',
     'SCHEMA=/etc/passwd',
     'LARGE_OBJECTS=../x',
-    'PUBLIC=$(touch x)',
+    'OUTWARD=1259:$(touch x)',
+    'OUTWARD_CHILDREN=$(touch x)',
+    'SCHEMAS=$(touch x)',
     'SEGMENTS=a[$(touch x)]',
   ];
   const databases = ['$(touch x)\t"x"', '2\t"x"', '../1\t"x"'];

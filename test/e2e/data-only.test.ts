@@ -279,4 +279,71 @@ CREATE TRIGGER own AFTER INSERT ON ev_2 FOR EACH ROW EXECUTE FUNCTION note(); AL
       });
     });
   });
+
+  test('triggers that cannot be put back are an error with the statements to run', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        const second = 'CREATE TRIGGER "also Noted" AFTER INSERT ON customers FOR EACH ROW EXECUTE FUNCTION note();';
+        await ask(
+          scene,
+          target,
+          `${definitions} ${second} ALTER TABLE orders ENABLE ALWAYS TRIGGER noted; ALTER TABLE customers ENABLE REPLICA TRIGGER "also Noted";`,
+        );
+        // Nobody may alter orders once it holds rows.
+        await ask(
+          scene,
+          target,
+          `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS (SELECT FROM public.orders) AND EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() WHERE object_identity = 'public.orders') THEN RAISE 'orders is frozen'; END IF; END$$;
+CREATE EVENT TRIGGER frozen ON ddl_command_end WHEN tag IN ('ALTER TABLE') EXECUTE FUNCTION refuse();`,
+        );
+        const states = "SELECT string_agg(tgname || tgenabled::text, ',' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only', '--disable-triggers'];
+        const failure = expectFailure(await scene.run(to), {
+          status: 1,
+          code: 'triggers_disabled',
+          message: /^left disabled: trigger noted of public\.orders$/,
+          hint: /Put them back: ALTER TABLE ONLY public\.orders ENABLE ALWAYS TRIGGER noted;/,
+        });
+        // The other one is back all the same, and keys are told that nothing has proved yet.
+        assert.equal(await ask(scene, target, states), 'also NotedR,notedD');
+        assert.match(failure.hint, /not been checked against constraint orders_customer of public\.orders/);
+        assert.equal(await ask(scene, target, 'SELECT count(*) FROM orders'), '50');
+        await ask(scene, target, `DROP EVENT TRIGGER frozen; ${/Put them back: (.*;)/.exec(failure.hint)?.[1] ?? ''}`);
+        assert.equal(await ask(scene, target, states), 'also NotedR,notedA');
+      });
+    }));
+
+  test('a load that fails tells which keys no query has proved, from and to the tables, and no others', () =>
+    withScene(definitions + rows, async (scene) => {
+      const id = await scene.backUp();
+      await withDatabase(scene.cluster, async (target) => {
+        const to = ['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--data-only'];
+        await ask(
+          scene,
+          target,
+          `${definitions} CREATE TABLE invoices (customer int CONSTRAINT billed REFERENCES customers); CREATE TABLE apart (id int PRIMARY KEY, other int CONSTRAINT unrelated REFERENCES apart);
+CREATE TABLE late (customer int CONSTRAINT unproved REFERENCES customers); ALTER TABLE late DROP CONSTRAINT unproved; ALTER TABLE late ADD CONSTRAINT unproved FOREIGN KEY (customer) REFERENCES customers NOT VALID;
+CREATE UNIQUE INDEX one ON orders (other);`,
+        );
+        const failure = expectFailure(await scene.run(to), {
+          status: 1,
+          code: 'server_error',
+          message: /duplicate key .*"one"/,
+          hint: /not been checked/,
+        });
+        assert.match(
+          failure.hint,
+          /against constraint billed of public\.invoices, constraint orders_customer of public\.orders: take them out/,
+        );
+        // Before anything is loaded there is nothing to tell.
+        await ask(scene, target, 'TRUNCATE customers CASCADE; INSERT INTO orders VALUES (1); TRUNCATE log');
+        const early = expectFailure(await scene.run(to), { status: 1, code: 'target_not_empty', message: /holds rows/ });
+        assert.doesNotMatch(early.hint, /not been checked/);
+        // Nor where no key is concerned.
+        await ask(scene, target, 'TRUNCATE orders; DROP TABLE invoices, late; ALTER TABLE orders DROP CONSTRAINT orders_customer');
+        const without = expectFailure(await scene.run(to), { status: 1, code: 'server_error', message: /"one"/ });
+        assert.doesNotMatch(without.hint, /not been checked/);
+      });
+    }));
 });

@@ -18,7 +18,7 @@ const files = (version: string, columns: string): Readonly<Record<string, string
 CREATE TABLE known (${columns});
 INSERT INTO known (id, name) SELECT n, 'built in ' || n FROM generate_series(1, 100) n;
 CREATE TABLE own (id serial, note text);
-CREATE TABLE internal (id int);
+CREATE TABLE internal (id int PRIMARY KEY);
 INSERT INTO internal VALUES (1);
 CREATE SEQUENCE numbers;
 SELECT pg_catalog.pg_extension_config_dump('known', 'WHERE NOT is_built_in');
@@ -36,7 +36,8 @@ INSERT INTO places.known SELECT n, 'mine ' || n, false FROM generate_series(1001
 INSERT INTO places.own (note) SELECT 'note ' || n FROM generate_series(1, 20) n;
 SELECT setval('places.numbers', 4242);
 CREATE TABLE public.refers (id int REFERENCES places.known, note text);
-INSERT INTO public.refers VALUES (1, 'to a row of the script'), (1001, 'to a row of mine');`;
+INSERT INTO public.refers VALUES (1, 'to a row of the script'), (1001, 'to a row of mine');
+CREATE TABLE public.refers_inside (id int CONSTRAINT inside REFERENCES places.internal); INSERT INTO public.refers_inside VALUES (1);`;
 
 const isDbbackupError = (error: unknown, code: string, pattern: RegExp): boolean => {
   assert.ok(error instanceof DbbackupError, String(error));
