@@ -142,6 +142,7 @@ export class DatabaseRestore {
         await this.#restorePostData(groups.rest);
         this.#warn(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') }));
       });
+    await refuseMentions(session, schemaMap);
     await this.#phase('finish', () => this.#finish());
     const checkedRelationCount = await this.#check();
     if (Object.keys(schemaMap).length > 0) await this.#phase('rename', () => renameSchemas(session, schemaMap));

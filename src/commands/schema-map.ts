@@ -1,6 +1,7 @@
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestDatabase } from '../manifest/schema.js';
 import type { Session } from '../native/session.js';
+import { toMentionsQuery } from './schema-mentions.js';
 
 /** Renaming schemas once a restore is done. SQL text is never rewritten, so what mentions a schema in text of its own makes it unsafe. */
 
@@ -41,42 +42,19 @@ export const checkSchemaMap = async (session: Session, map: SchemaMap, isEmpty: 
   }
 };
 
-/** Refuses to go on where something mentions a schema in text: to be called when definitions are there and no rows yet. Errors: `rename_unsafe` naming it. */
+/**
+ * Refuses to go on where something mentions a schema in text: to be called when definitions are there and no rows yet, and again when all is there, since triggers, policies, rules and indexes come
+ * last. Errors: `rename_unsafe` naming it.
+ */
 export const refuseMentions = async (session: Session, map: SchemaMap): Promise<void> => {
   for (const from of Object.keys(map)) {
-    const [found] = (await session.query(mentionsQuery, [from])).rows;
+    const [found] = (await session.query(toMentionsQuery(session.info().serverVersion), [from])).rows;
     if (found === undefined) continue;
     throw new DbbackupError('rename_unsafe', `schema ${JSON.stringify(from)} cannot be renamed: ${found[0]} ${found[1]}`, {
       details: { object: found[0] ?? '' },
     });
   }
 };
-
-/** The name, with what a regular expression would read otherwise escaped. */
-const escaped = `pg_catalog.regexp_replace($1, '([^[:alnum:]_])', '\\\\\\1', 'g')`;
-/** The name as a word, in any case; in expressions only within what may be a string: as an identifier it follows the schema. */
-const word = `'(^|[^[:alnum:]_$])' || ${escaped} || '($|[^[:alnum:]_$])'`;
-const wordInString = `'''([^'']*[^[:alnum:]_$''])?' || ${escaped} || '([^[:alnum:]_$''][^'']*)?'''`;
-const notOfExtension = (catalog: string, oid: string): string => `NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-  WHERE d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass AND d.objid = ${oid} AND d.deptype = 'e')`;
-const ofUser = (oid: string): string => `${oid} >= 16384`;
-
-const mentionsQuery = `WITH pattern AS (SELECT ${word} AS body, ${wordInString} AS literal)
-SELECT pg_catalog.pg_describe_object('pg_catalog.pg_extension'::pg_catalog.regclass, e.oid, 0), 'is in it and is not relocatable'
-FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE n.nspname = $1 AND NOT e.extrelocatable
-UNION ALL SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0), 'mentions it'
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang, pattern
-WHERE ${ofUser('p.oid')} AND l.lanname NOT IN ('c', 'internal') AND p.prosrc ~* pattern.body AND ${notOfExtension('pg_proc', 'p.oid')}
-UNION ALL SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0), 'has a setting that mentions it'
-FROM pg_catalog.pg_proc p, pattern WHERE ${ofUser('p.oid')} AND pg_catalog.array_to_string(p.proconfig, ',') ~* pattern.body AND ${notOfExtension('pg_proc', 'p.oid')}
-UNION ALL SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0), 'mentions it in a string'
-FROM pg_catalog.pg_class c, pattern WHERE ${ofUser('c.oid')} AND c.relkind IN ('v', 'm') AND pg_catalog.pg_get_viewdef(c.oid) ~* pattern.literal
-  AND ${notOfExtension('pg_class', 'c.oid')}
-UNION ALL SELECT pg_catalog.pg_describe_object('pg_catalog.pg_attrdef'::pg_catalog.regclass, a.oid, 0), 'mentions it in a string'
-FROM pg_catalog.pg_attrdef a, pattern WHERE ${ofUser('a.adrelid')} AND pg_catalog.regexp_replace(pg_catalog.pg_get_expr(a.adbin, a.adrelid), '''[^'']*''::regclass', '', 'g') ~* pattern.literal
-UNION ALL SELECT pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0), 'mentions it in a string'
-FROM pg_catalog.pg_constraint k, pattern WHERE ${ofUser('k.oid')} AND k.contype = 'c' AND pg_catalog.pg_get_constraintdef(k.oid) ~* pattern.literal
-LIMIT 1`;
 
 /** Renames the schemas, all or none. */
 export const renameSchemas = async (session: Session, map: SchemaMap): Promise<void> => {

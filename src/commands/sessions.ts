@@ -1,4 +1,5 @@
 import { toLiteral } from '../catalog/names.js';
+import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { openSession, type Session } from '../native/session.js';
 import { toConnectionSpec } from './connect.js';
 import type { ConnectionOptions } from './options.js';
@@ -20,10 +21,24 @@ export const withSession = async <T>(
     signal: settings.signal,
   });
   try {
-    if (connection.role !== undefined) await session.query("SELECT pg_catalog.set_config('role', $1, false)", [connection.role]);
+    if (connection.role !== undefined) await becomeRole(session, connection.role);
     return await use(session);
   } finally {
     await session.close();
+  }
+};
+
+/** Errors: `role_missing`, which the server tells as a value that is not valid; the server's for a role that may not be taken. */
+const becomeRole = async (session: Session, role: string): Promise<void> => {
+  try {
+    await session.query("SELECT pg_catalog.set_config('role', $1, false)", [role]);
+  } catch (error) {
+    const failure = toDbbackupError(error);
+    if (failure.details.sqlstate !== '22023') throw failure;
+    throw new DbbackupError('role_missing', failure.message, {
+      cause: error,
+      details: { ...failure.details, object: role, hint: 'Name a role of the server with --role, or leave --role out.' },
+    });
   }
 };
 

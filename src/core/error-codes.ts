@@ -155,7 +155,7 @@ export const errorCodes = {
   role_missing: entry(
     1,
     false,
-    'a role that the backup names does not exist at the target',
+    'a role that the backup, or --role, names does not exist',
     'Create the role on the target server, then restore into an empty database.',
   ),
   timeout: entry(1, true, 'the time allowed has passed'),

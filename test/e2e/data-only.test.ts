@@ -342,8 +342,7 @@ CREATE UNIQUE INDEX one ON orders (other);`,
         assert.doesNotMatch(early.hint, /not been checked/);
         // Nor where no key is concerned.
         await ask(scene, target, 'TRUNCATE orders; DROP TABLE invoices, late; ALTER TABLE orders DROP CONSTRAINT orders_customer');
-        const without = expectFailure(await scene.run(to), { status: 1, code: 'server_error', message: /"one"/ });
-        assert.doesNotMatch(without.hint, /not been checked/);
+        expectFailure(await scene.run(to), { status: 1, code: 'server_error', message: /"one"/, hint: /^$/ });
       });
     }));
 });

@@ -81,9 +81,17 @@ describe('owners, privileges and roles', () => {
       });
       expectFailure(await scene.run([...args, '--role', 'no_such_role']), {
         status: 1,
-        code: 'server_error',
-        message: /no_such_role/,
-        hint: /.*/,
+        code: 'role_missing',
+        message: /role "no_such_role" does not exist/,
+        hint: /--role/,
+      });
+      await withDatabase(scene.cluster, async (target) => {
+        expectFailure(await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--role', 'no_such_role']), {
+          status: 1,
+          code: 'role_missing',
+          message: /role "no_such_role" does not exist/,
+          hint: /--role/,
+        });
       });
     }));
 
