@@ -1,6 +1,7 @@
 #include "addon/engine_binding.h"
 
 #include "addon/convert.h"
+#include "addon/fields.h"
 #include "addon/wrap.h"
 
 namespace dbbackup {
@@ -10,7 +11,7 @@ Napi::Value EngineBinding::open(const Napi::CallbackInfo& info) {
   using Self = EngineBinding;
   return wrap<Self>(info.Env(), std::make_unique<Self>(registry, read_engine_options(info[0])),
                     {bind<Self, &Self::run>("run"), bind<Self, &Self::stats>("stats"), bind<Self, &Self::stop>("stop"),
-                     bind<Self, &Self::close>("close")});
+                     bind<Self, &Self::probe>("probe"), bind<Self, &Self::sever>("sever"), bind<Self, &Self::close>("close")});
 }
 
 EngineBinding::EngineBinding(Registry& registry, const EngineOptions& options)
@@ -43,6 +44,27 @@ Napi::Value EngineBinding::run(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineBinding::stats(const Napi::CallbackInfo& info) {
   return to_js(info.Env(), scheduler_ ? scheduler_->stats() : last_stats_);
+}
+
+namespace {
+
+std::int64_t read_task_id(const Napi::CallbackInfo& info) { return static_cast<std::int64_t>(Field(info[0], "taskId").size()); }
+
+}  // namespace
+
+Napi::Value EngineBinding::probe(const Napi::CallbackInfo& info) {
+  const std::int64_t task_id = read_task_id(info);
+  const auto probe = scheduler_ ? scheduler_->probe(task_id) : std::nullopt;
+  if (!probe) return info.Env().Null();
+  const auto object = Napi::Object::New(info.Env());
+  object.Set("backendPid", Napi::Number::New(info.Env(), probe->backend_pid));
+  object.Set("unreadBytes", Napi::Number::New(info.Env(), static_cast<double>(probe->unread_bytes)));
+  return object;
+}
+
+Napi::Value EngineBinding::sever(const Napi::CallbackInfo& info) {
+  const std::int64_t task_id = read_task_id(info);
+  return Napi::Boolean::New(info.Env(), scheduler_ && scheduler_->sever(task_id));
 }
 
 Napi::Value EngineBinding::stop(const Napi::CallbackInfo& info) {

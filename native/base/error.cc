@@ -32,7 +32,9 @@ const char* code_of(const PgFields& fields) {
   if (state == "3D000") return code::kDatabaseNotFound;
   if (state == "55P03") return code::kLockNotAvailable;
   if (state == "XX001" || state == "XX002") return code::kPageDamaged;
-  if (state == "57P01" || state == "57P02" || state == "57P05" || state == "25P03" || state.starts_with("08")) return code::kConnectionLost;
+  // Ended by an administrator, a crash, or a time-out of idle sessions or of transactions.
+  if (state == "57P01" || state == "57P02" || state == "57P05") return code::kConnectionLost;
+  if (state == "25P03" || state == "25P04" || state.starts_with("08")) return code::kConnectionLost;
   if (state == "57P03" || state == "53300") return code::kConnectionFailed;
   if (state == "42704") return code::kTypeMissing;
   // A row beyond what one COPY message can hold: palloc refuses the request, or the string buffer cannot grow.

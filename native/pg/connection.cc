@@ -82,15 +82,21 @@ Error timeout_error(PGconn* conn) {
                                             text_or_empty(PQport(conn)) + " failed: no answer within connect_timeout");
 }
 
+constexpr std::chrono::seconds kDefaultConnectTimeout{30};
+
 std::chrono::milliseconds connect_timeout(PGconn* conn) {
   const OptionsPtr options(PQconninfo(conn));
+  std::string given, host;
   for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
-    if (std::strcmp(option->keyword, "connect_timeout") != 0 || option->val == nullptr) continue;
-    int seconds = 0;
-    std::from_chars(option->val, option->val + std::strlen(option->val), seconds);
-    // libpq's rule: zero or negative means no limit, and less than two seconds counts as two.
-    if (seconds > 0) return std::chrono::seconds(std::max(seconds, 2));
+    if (std::strcmp(option->keyword, "connect_timeout") == 0) given = text_or_empty(option->val);
+    if (std::strcmp(option->keyword, "host") == 0) host = text_or_empty(option->val);
   }
+  // libpq would wait as long as the system's TCP does: two minutes. Of several hosts the first may need that until the next is tried.
+  if (given.empty()) return host.find(',') == std::string::npos ? kDefaultConnectTimeout : std::chrono::milliseconds{-1};
+  int seconds = 0;
+  std::from_chars(given.data(), given.data() + given.size(), seconds);
+  // libpq's rule: zero or negative means no limit, and less than two seconds counts as two.
+  if (seconds > 0) return std::chrono::seconds(std::max(seconds, 2));
   return std::chrono::milliseconds{-1};
 }
 
@@ -295,6 +301,7 @@ void Connection::cancel() noexcept {
 
 int Connection::server_version() const { return PQserverVersion(get()); }
 int Connection::backend_pid() const { return PQbackendPID(get()); }
+int Connection::socket() const { return PQsocket(get()); }
 std::string Connection::host() const { return text_or_empty(PQhost(get())); }
 std::string Connection::port() const { return text_or_empty(PQport(get())); }
 std::string Connection::user() const { return text_or_empty(PQuser(get())); }

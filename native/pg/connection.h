@@ -52,6 +52,8 @@ class Connection {
 
   int server_version() const;
   int backend_pid() const;
+  /// The descriptor, or -1 once the connection is broken.
+  int socket() const;
   std::string host() const;
   std::string port() const;
   std::string user() const;

@@ -50,7 +50,10 @@ Outcome run_task(const TaskSpec& task, Worker& worker) {
   } catch (const std::exception& error) {
     outcome.error = Error(code::kInternal, error.what());
   }
-  if (outcome.error) worker.drop_connection();
+  if (outcome.error) {
+    worker.drop_connection();
+    if (!worker.stop().requested()) worker.counters.forget_task();
+  }
   // A socket that breaks because of the stop is a cancellation, whatever it looked like.
   if (outcome.error && worker.stop().requested() && outcome.error->is(code::kConnectionLost)) outcome = cancelled(task.task_id);
   worker.counters.end_task();
@@ -108,6 +111,17 @@ EngineStats Scheduler::stats() const {
         {task_id, counters.source.load(kRelaxed), counters.task_raw_bytes.load(kRelaxed), counters.task_row_count.load(kRelaxed)});
   }
   return stats;
+}
+
+std::optional<WorkerProbe> Scheduler::probe(std::int64_t task_id) const {
+  for (const auto& worker : workers_) {
+    if (const auto probe = worker->probe(task_id)) return probe;
+  }
+  return std::nullopt;
+}
+
+bool Scheduler::sever(std::int64_t task_id) noexcept {
+  return std::any_of(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->sever(task_id); });
 }
 
 void Scheduler::stop() noexcept {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,10 @@ class Scheduler {
   void submit(TaskSpec task, Completion done);
   /// Any thread.
   EngineStats stats() const;
+  /// Any thread. What the worker of that task is at; nullopt when none is at it.
+  std::optional<WorkerProbe> probe(std::int64_t task_id) const;
+  /// Any thread. Cuts the connection of that task, which fails with `connection_lost`. False when it has none.
+  bool sever(std::int64_t task_id) noexcept;
   void stop() noexcept;
 
  private:

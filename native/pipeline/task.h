@@ -140,6 +140,14 @@ struct WorkerStats {
   std::uint64_t row_count = 0;
 };
 
+/// What a watchdog asks about one busy worker.
+struct WorkerProbe {
+  /// Of the server process; 0 while there is no connection.
+  int backend_pid = 0;
+  /// Bytes that have arrived and were not read yet: none are there when it is the worker that waits.
+  std::int64_t unread_bytes = 0;
+};
+
 struct EngineStats {
   std::uint64_t raw_bytes = 0;
   std::uint64_t stored_bytes = 0;

@@ -43,6 +43,8 @@ export const describeEvent = (event: Event): Description | null => {
     case 'chunk.failed':
       // Who cancels a run knows that its chunks end.
       return (event.code === 'cancelled' ? detail : problem)(`${event.name} failed: ${event.message} (${event.code})`);
+    case 'chunk.retried':
+      return step(`${event.name}: ${event.message} (${event.code}); tried again after ${formatDuration(event.delayMs)}`);
     case 'phase.started':
       return step(`${of(event)}${event.phase}`);
     case 'phase.finished':

@@ -71,6 +71,7 @@ const toLevel = (event: Event): 'error' | 'warn' | 'info' | 'debug' => {
       return 'error';
     case 'warning':
     case 'chunk.failed':
+    case 'chunk.retried':
     case 'damage.found':
       return 'warn';
     case 'progress':

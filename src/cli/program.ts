@@ -34,6 +34,9 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly format?: 'auto' | 'binary' | 'text';
   readonly checksum?: 'xxh3-128' | 'sha256';
   readonly lockWaitTimeout?: number;
+  readonly onLockQueue?: 'warn' | 'fail' | 'yield';
+  readonly timeout?: number;
+  readonly stallTimeout?: number;
   readonly mode?: 'chunked' | 'native';
   readonly pgBinDir?: string;
   readonly verify?: true;
@@ -164,6 +167,23 @@ const addBackup = (command: Command): Command =>
       new Option('--lock-wait-timeout <TIME>', 'fail when a table stays locked so long, as 5000 or 10s (default: wait)').argParser(
         duration('--lock-wait-timeout'),
       ),
+    )
+    .addOption(
+      new Option(
+        '--on-lock-queue <ACTION>',
+        `when another session waits for a lock that the backup holds ${byDefault(defaults.onLockQueue)}`,
+      ).choices(['warn', 'fail', 'yield']),
+    )
+    .addOption(
+      new Option('--timeout <TIME>', `for each database, 0 for none ${byDefault('2h, or three times the estimate')}`).argParser(
+        duration('--timeout'),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--stall-timeout <TIME>',
+        `ask the server about a task that does not get on for so long, 0 for never ${byDefault('2min')}`,
+      ).argParser(duration('--stall-timeout')),
     )
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
     .addOption(

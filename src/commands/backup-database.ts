@@ -51,6 +51,8 @@ export interface DatabaseParts {
   /** Holds the snapshot. */
   readonly session: QuerySession;
   readonly held: HeldSnapshot;
+  /** Proves that the snapshot still stands; see Leader. */
+  readonly checkSnapshot: () => Promise<void>;
   /** Connection parameters that lead to this database and server where the options name others. */
   readonly overrides: Readonly<Record<string, string>>;
 }
@@ -183,6 +185,10 @@ export class DatabaseBackup {
       sources: chunks.map(toSource).map((source) => ({ ...source, name: `${this.prefix}${source.name}` })),
       sink: toSink(taskId),
     });
+  }
+
+  checkSnapshot(): Promise<void> {
+    return this.#parts.checkSnapshot();
   }
 
   /** `error` with the place of the row it is about, where it is about one of this database; see `nameLargestRow`. */

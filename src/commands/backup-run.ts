@@ -1,5 +1,7 @@
 import { hostname } from 'node:os';
+import { readLockQueue } from '../catalog/activity.js';
 import { withSnapshots } from '../catalog/leader.js';
+import type { QuerySession } from '../catalog/rows.js';
 import { createEmit, type Emit, systemClock } from '../core/context.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
@@ -20,9 +22,12 @@ import type { Tool } from '../tools/tool.js';
 import { DatabaseBackup, type RunParts } from './backup-database.js';
 import type { GlobalsBackup } from './backup-globals.js';
 import type { BackupSource } from './backup-source.js';
+import { LockCourtesy } from './lock-courtesy.js';
 import { nameLeader } from './name-database.js';
-import type { BackupOptions, BackupReport, RunContext } from './options.js';
+import { type BackupOptions, type BackupReport, defaults, type RunContext } from './options.js';
+import { createRunWatch, toTimeLimitMs, toTimeoutError } from './run-watch.js';
 import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.js';
+import { createTaskRetries } from './task-retries.js';
 import { type WaveMember, withWave } from './wave.js';
 
 export interface BackupParts {
@@ -62,6 +67,7 @@ export class BackupRun {
   #journalled: Promise<void> = Promise.resolve();
   /** Tells the listener and the journal. An error of the journal surfaces at the next Event that is waited for, and when it is closed. */
   readonly #record: Emit;
+  readonly #courtesy: LockCourtesy;
 
   constructor(parts: BackupParts) {
     this.#parts = parts;
@@ -71,6 +77,12 @@ export class BackupRun {
         this.#journalled = parts.journal.append(event);
       },
     ]);
+    this.#courtesy = new LockCourtesy({
+      mode: parts.options.onLockQueue ?? defaults.onLockQueue,
+      waitMs: parts.options.lockTimeoutMs,
+      warn: (message) => this.#toRunParts().warn([message]),
+      monotonicMs: systemClock.monotonicMs,
+    });
   }
 
   async run(): Promise<BackupReport> {
@@ -161,12 +173,15 @@ export class BackupRun {
       ...(settings.scope === undefined ? {} : { scope: settings.scope }),
     };
     await withSnapshots(leaders, snapshotOptions, async (snapshots) => {
+      const heldSinceMs = systemClock.monotonicMs();
       const run = this.#toRunParts();
       const databases = snapshots.map((held, index) => {
         const member = members[index];
         if (member === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
         const { source, ...reached } = member;
-        return new DatabaseBackup(run, { ...reached, number: source.number, name: source.name, wave, isNamed: kind === 'cluster', held });
+        const { number, name } = source;
+        const checkSnapshot = async (): Promise<void> => leaders[index]?.checkSnapshot();
+        return new DatabaseBackup(run, { ...reached, number, name, wave, isNamed: kind === 'cluster', held, checkSnapshot });
       });
       for (const database of databases) await database.prepare();
       await globals?.read(run, databases);
@@ -174,7 +189,13 @@ export class BackupRun {
       const tasks = queueTasks(databases, this.#tasks.length + 1);
       // The pool is measured against the limit here, after pg_dump's output has passed.
       await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
-        this.#copy(engine, databases, tasks),
+        this.#copy(
+          engine,
+          databases,
+          tasks,
+          members.map(({ session }) => session),
+          heldSinceMs,
+        ),
       );
       for (const leader of leaders) await leader.checkSnapshot();
       this.#tasks.push(...tasks);
@@ -201,7 +222,14 @@ export class BackupRun {
     };
   }
 
-  async #copy(engine: Engine, databases: readonly DatabaseBackup[], tasks: readonly QueuedTask[]): Promise<void> {
+  /** `sessions` are the leaders', in the order of their databases. */
+  async #copy(
+    engine: Engine,
+    databases: readonly DatabaseBackup[],
+    tasks: readonly QueuedTask[],
+    sessions: readonly QuerySession[],
+    heldSinceMs: number,
+  ): Promise<void> {
     const { settings, context } = this.#parts;
     const toTask = await this.#prepareTasks(databases);
     const firstTaskId = tasks[0]?.taskId ?? 1;
@@ -216,6 +244,36 @@ export class BackupRun {
     const before = this.#done;
     const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, before.rawBytes);
     let failed: QueuedTask | null = null;
+    const { id, storage, options } = this.#parts;
+    const leaders = databases.flatMap(({ number, prefix }, index) => {
+      const session = sessions[index];
+      return session === undefined ? [] : [{ number, prefix, session }];
+    });
+    const retry = createTaskRetries({
+      id,
+      storage,
+      signal: context.signal,
+      record: this.#record,
+      random: Math.random,
+      onLockRefused: async (task, { spec, error }) => {
+        const leader = leaders.find(({ number }) => number === task.database);
+        const waiters = leader === undefined ? [] : await readLockQueue(leader.session);
+        return this.#courtesy.refuse(spec.taskId, waiters, leader?.prefix ?? '', error);
+      },
+    });
+    const limitMs = databases.reduce((sum, { plan }) => sum + toTimeLimitMs(options.timeoutMs, plan.estimatedRawBytes), 0);
+    const names = databases.map(({ facts }) => facts.name);
+    const leftMs = limitMs - (systemClock.monotonicMs() - heldSinceMs);
+    const watch = createRunWatch({
+      engine,
+      leaders,
+      courtesy: this.#courtesy,
+      stallMs: options.stallTimeoutMs ?? defaults.stallTimeoutMs,
+      deadline: limitMs === 0 ? null : { leftMs, error: toTimeoutError(names, limitMs) },
+      nameOf: (taskId) => nameOf(taskId, 0),
+      tell: (message) => this.#record({ type: 'notice', message }),
+      monotonicMs: systemClock.monotonicMs,
+    });
     const run = (): Promise<void> =>
       runTasks(engine, toTasks(tasks, toTask), settings.jobs, {
         onStarted: ({ origin }) => {
@@ -254,6 +312,12 @@ export class BackupRun {
             message: error.message,
           });
         },
+        toRetry: ({ origin }, failure, stopped) => {
+          const checkSnapshot = async (): Promise<void> => byNumber.get(origin.database)?.checkSnapshot();
+          const task = { name: nameTask(origin), tag: tagOf(origin), database: origin.database, checkSnapshot };
+          return retry(task, failure, stopped);
+        },
+        watch,
         // Nothing is stored any more, since there will be no backup: the other relations of the task are read to find out whether they can be.
         toRest: (spec, { details: { object } }) => {
           const failedAt = spec.sources.findIndex(({ name }) => name === object);

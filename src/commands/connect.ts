@@ -18,6 +18,8 @@ export const toConnectionSpec = (
     ['keepalives_idle', '20'],
     ['keepalives_interval', '10'],
     ['keepalives_count', '3'],
+    // What was sent and is not acknowledged: keep-alives are silent meanwhile.
+    ['tcp_user_timeout', '45000'],
     ['dbname', options.database],
     ['host', options.host],
     ['port', options.port],

@@ -3,6 +3,7 @@ import type { EventListener } from '../core/events.js';
 import type { ChecksumName, CodecName } from '../core/results.js';
 import type { SelectionOptions } from '../core/selection.js';
 import type { BackupFacts } from '../manifest/facts.js';
+import type { LockQueueMode } from './lock-courtesy.js';
 
 /** What every command takes as its second argument. */
 export interface RunContext {
@@ -71,6 +72,18 @@ export interface BackupOptions extends OwnershipOptions {
    * Default: the snapshot waits for ever; pg_dump, whose locks are held by then unless somebody queued in between, 30 seconds.
    */
   readonly lockTimeoutMs?: number;
+  /**
+   * What to do when another session waits for a lock that the backup holds, and makes all readers wait behind it: `warn` tells, reads that relation last, and fails once it could not for
+   * `lockTimeoutMs` (default: 5 minutes; 0 for ever); `fail` fails at once; `yield` ends the run at once with `lock_yielded`, so that snapshot and locks are given up. Default: `warn`.
+   */
+  readonly onLockQueue?: LockQueueMode;
+  /**
+   * How long a database may take from its snapshot on, in milliseconds, then `timeout`; 0 for no limit. Of databases that are read together the sum counts.
+   * Default: 2 hours, or three times the time for the estimated bytes at 20 MB a second where that is longer.
+   */
+  readonly timeoutMs?: number;
+  /** When nothing of a task has come for so long, in milliseconds, the server is asked, and its connection cut where the server is not at work; 0: never. Default: 2 minutes. */
+  readonly stallTimeoutMs?: number;
   /** Directory of pg_dump. Default: the newest suitable one of the usual places and `PATH`. */
   readonly pgBinDir?: string;
   /** Which part of the database is saved. Default: everything. */
@@ -353,6 +366,8 @@ export const defaults = {
   format: 'auto',
   checksum: 'xxh3-128',
   keeperTtlMs: 3_600_000,
+  onLockQueue: 'warn',
+  stallTimeoutMs: 120_000,
 } as const satisfies Partial<BackupOptions>;
 
 /** Above this level the time spent grows many times faster than the space saved. */

@@ -30,6 +30,12 @@ export const errorCodes = {
     'a relation is locked by another session',
     'Wait until the other session has finished, then run again.',
   ),
+  lock_yielded: entry(
+    1,
+    true,
+    'the run ended because another session waits for a lock that it holds',
+    'Run it again when the other session is done; --on-lock-queue warn lets the other session wait.',
+  ),
   relation_changed: entry(
     1,
     true,

@@ -59,6 +59,18 @@ export type EventBody =
       readonly code: string;
       readonly message: string;
     }
+  | {
+      readonly type: 'chunk.retried';
+      readonly database?: string;
+      readonly taskId: number;
+      readonly name: string;
+      /** Of the try that failed, from 1. */
+      readonly attempt: number;
+      readonly code: string;
+      readonly message: string;
+      /** Until the next try; it may be later where other tasks go first. */
+      readonly delayMs: number;
+    }
   | { readonly type: 'phase.started'; readonly database?: string; readonly phase: string }
   | { readonly type: 'phase.finished'; readonly database?: string; readonly phase: string; readonly elapsedMs: number }
   | {

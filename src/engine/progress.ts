@@ -31,7 +31,7 @@ export const withProgress = async <T>(
   const report = (): void => {
     const { rawBytes, storedBytes, rowCount, workers } = engine.stats();
     const atMs = performance.now();
-    const bytesPerSecond = Math.round(((rawBytes - last.rawBytes) * 1000) / Math.max(1, atMs - last.atMs));
+    const bytesPerSecond = Math.round((Math.max(0, rawBytes - last.rawBytes) * 1000) / Math.max(1, atMs - last.atMs));
     last = { atMs, rawBytes };
     const active = workers.map((worker) => nameOf(worker.taskId, worker.source));
     emit({

@@ -121,9 +121,20 @@ export interface EngineStats {
   readonly workers: readonly { readonly taskId: number; readonly source: number; readonly rawBytes: number; readonly rowCount: number }[];
 }
 
+export interface WorkerProbe {
+  /** Of the server process; 0 while there is no connection. */
+  readonly backendPid: number;
+  /** Bytes that have arrived and were not read yet: 0 when it is the worker that waits. */
+  readonly unreadBytes: number;
+}
+
 export interface EngineHandle {
   run(task: TaskSpec): Promise<TaskResult>;
   stats(): EngineStats;
+  /** What the worker of a running task is at; null when none is at it. */
+  probe(taskId: number): WorkerProbe | null;
+  /** Cuts the connection of a running task, which then rejects with `connection_lost`. False when it has none. */
+  sever(taskId: number): boolean;
   /** Stops all running tasks; their promises reject with `cancelled` within two seconds. The engine can run no further task. */
   stop(): void;
   /** Stops, joins all threads, then resolves. */

@@ -1,7 +1,7 @@
 import { throwIfCancelled } from '../core/abort.js';
 import type { TaskResult } from '../core/results.js';
 import { onAbort } from './abort.js';
-import type { EngineHandle, EngineOptions, EngineStats, TaskSpec } from './binding.js';
+import type { EngineHandle, EngineOptions, EngineStats, TaskSpec, WorkerProbe } from './binding.js';
 import { loadBinding } from './load.js';
 import { awaitNative, callNative } from './native-call.js';
 
@@ -17,6 +17,7 @@ export type {
   SegmentSpec,
   SessionSpec,
   TaskSpec,
+  WorkerProbe,
 } from './binding.js';
 
 /**
@@ -47,6 +48,16 @@ export class Engine {
   /** Counters since the engine was opened, and what each busy worker is doing. Cheap: for a timer. */
   stats(): EngineStats {
     return callNative(this.stats, this.#signal, () => this.#handle.stats());
+  }
+
+  /** What the worker of a running task is at; null when none is at it. Cheap. */
+  probe(taskId: number): WorkerProbe | null {
+    return callNative(this.probe, this.#signal, () => this.#handle.probe(taskId));
+  }
+
+  /** Cuts the connection of a running task, which then rejects with `connection_lost`. False when it has none. Does not wait. */
+  sever(taskId: number): boolean {
+    return callNative(this.sever, this.#signal, () => this.#handle.sever(taskId));
   }
 
   /** Stops all tasks, running and queued: they reject with `cancelled` within two seconds. The engine can run no further task. Does not wait. */

@@ -80,6 +80,12 @@ export const nameInBackup = (id: string, path: string): string => `${checkBackup
 /** What a task's data files are called before `-p001` and the extension; relative to the backup's data folder. */
 export const dataStem = (taskId: number, attempt: number): string => `t${String(taskId).padStart(6, '0')}-a${attempt}`;
 
+/** The stem of the same task's next attempt. */
+export const nextAttemptStem = (stem: string): string => stem.replace(/\d+$/, (attempt) => String(Number(attempt) + 1));
+
+/** Name of one of the files, from 1, that a task fills one after the other. */
+export const dataPart = (stem: string, part: number, extension: string): string => `${stem}-p${String(part).padStart(3, '0')}${extension}`;
+
 /** The attempt a data file was written in, from its name; 1 for a name of another form. */
 export const readAttempt = (path: string): number => Number(/-a(\d{1,9})-p\d+\.[a-z0-9]+$/.exec(path)?.[1] ?? 1);
 

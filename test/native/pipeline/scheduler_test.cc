@@ -153,6 +153,29 @@ TEST(Scheduler, AStopEndsWhatRunsAndWhatWaits) {
   EXPECT_EQ(server.cancel_requests(), 2);
 }
 
+TEST(Scheduler, ATaskIsProbedAndSeveredAlone) {
+  CopyServer server({{"COPY endless", endless()}, {"COPY silent", [](ScriptedClient& client) -> Bytes {
+                                                     client.send(wire::copy_out_response(RowFormat::kText));
+                                                     client.wait_for_end();
+                                                     throw ClientGone();
+                                                   }}});
+  const TemporaryDirectory directory;
+  Scheduler scheduler({2, 1, 4});
+  EXPECT_FALSE(scheduler.probe(1).has_value());
+  EXPECT_FALSE(scheduler.sever(1));
+  auto silent = submit(scheduler, 1, copy_out(server.connection(), "a", "COPY silent", RowFormat::kText, directory.path(), "t1"));
+  auto busy = submit(scheduler, 2, copy_out(server.connection(), "b", "COPY endless", RowFormat::kText, directory.path(), "t2"));
+  while (scheduler.stats().raw_bytes < 1000000 || !scheduler.probe(1)) std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_EQ(scheduler.probe(1)->unread_bytes, 0);
+  EXPECT_FALSE(scheduler.sever(3));
+  while (!scheduler.sever(1)) std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_EQ(code_of_outcome(get(std::move(silent))), "connection_lost");
+  EXPECT_EQ(scheduler.stats().workers.size(), 1u) << "the other task runs on";
+  scheduler.stop();
+  EXPECT_EQ(code_of_outcome(get(std::move(busy))), "cancelled");
+  EXPECT_EQ(directory.names(), std::vector<std::string>());
+}
+
 TEST(Scheduler, ItsEndCompletesEverything) {
   CopyServer server({{"COPY endless", endless()}});
   const TemporaryDirectory directory;
