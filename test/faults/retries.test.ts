@@ -154,11 +154,11 @@ describe('an error that passes', () => {
     await withScene(slowTableSql, async ({ cluster, database, repository }) => {
       await cluster.psql(
         'postgres',
-        `CREATE ROLE limited LOGIN SUPERUSER; ALTER ROLE limited NOSUPERUSER CONNECTION LIMIT 2; GRANT pg_read_all_data TO limited`,
+        `CREATE ROLE limited LOGIN SUPERUSER; ALTER ROLE limited NOSUPERUSER CONNECTION LIMIT 3; GRANT pg_read_all_data TO limited`,
       );
       try {
         const uri = cluster.uri(database, { user: 'limited' });
-        // The leader and one worker: the other one's tasks wait for a connection, or for that worker.
+        // The control session, the keeper and one worker: the other one's tasks wait for a connection, or for that worker.
         const run = startRun(['backup', 'single', uri, '--output-dir', repository, '--jobs', '2', '--chunk-size', '4MB']);
         const retried = await run.waitFor('chunk.retried');
         assert.match(retried.type === 'chunk.retried' ? retried.message : '', /too many connections for role "limited"/);
