@@ -245,9 +245,10 @@ export class BackupRun {
     const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, before.rawBytes);
     let failed: QueuedTask | null = null;
     const { id, storage, options } = this.#parts;
-    const leaders = databases.flatMap(({ number, prefix }, index) => {
+    const leaders = databases.flatMap((database, index) => {
+      const { number, prefix } = database;
       const session = sessions[index];
-      return session === undefined ? [] : [{ number, prefix, session }];
+      return session === undefined ? [] : [{ number, prefix, session, checkSnapshot: () => database.checkSnapshot() }];
     });
     const retry = createTaskRetries({
       id,

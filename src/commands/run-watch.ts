@@ -19,6 +19,8 @@ export interface WatchedLeader {
   readonly session: QuerySession;
   /** What names its database in messages, empty where there is one alone. */
   readonly prefix: string;
+  /** See Leader. */
+  readonly checkSnapshot: () => Promise<void>;
 }
 
 export interface RunWatchParts {
@@ -75,12 +77,20 @@ export const createRunWatch =
       }
     };
 
+    /** Where a session is lost, what that means for its snapshot. */
+    const explain = async (error: DbbackupError): Promise<DbbackupError> => {
+      if (error.code !== 'connection_lost') return error;
+      const outcomes = await Promise.allSettled(leaders.map(({ checkSnapshot }) => checkSnapshot()));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      return failed === undefined ? error : toDbbackupError(failed.reason);
+    };
+
     const look = async (): Promise<void> => {
       try {
         await lookAtLocks();
         await lookAtStalls();
       } catch (cause) {
-        const error = toDbbackupError(cause);
+        const error = await explain(toDbbackupError(cause));
         // Whoever cancels the run tells the engine himself.
         if (!isOver && error.code !== 'cancelled') fail(error);
       }

@@ -71,14 +71,15 @@ export const createTaskRetries = (parts: TaskRetryParts) => {
   };
 };
 
-/** False when nobody can tell any more, so that the task's own error stands; a snapshot that is known to be gone is an error of its own. */
+/** False when its holder cannot be reached any more, so that the task's own error stands, which tells why; a transaction that has ended otherwise is an error of its own. */
 const isSnapshotHeld = async ({ checkSnapshot }: RetriedTask, error: DbbackupError): Promise<boolean> => {
   try {
     await checkSnapshot();
     return true;
   } catch (cause) {
     const found = toDbbackupError(cause);
-    if (found.code !== 'snapshot_invalid') return false;
+    const isLost = found.code !== 'snapshot_invalid' || (found.cause instanceof DbbackupError && found.cause.code === 'connection_lost');
+    if (isLost) return false;
     throw new DbbackupError(found.code, found.message, { cause: error, details: { ...found.details, later: [error] } });
   }
 };
