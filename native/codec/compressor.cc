@@ -28,6 +28,9 @@ struct Free {
   }
 };
 
+/// From here on a block takes more than some 50 ms.
+constexpr int kSlowZstdLevel = 13;
+
 Error damaged(const std::string& what) { return Error(code::kDataDamaged, what); }
 
 }  // namespace
@@ -58,16 +61,40 @@ struct FrameEncoder::Impl {
   std::unique_ptr<LZ4F_cctx, Free<LZ4F_freeCompressionContext>> lz4;
   std::map<int, std::unique_ptr<libdeflate_compressor, Free<libdeflate_free_compressor>>> deflate;
 
-  std::size_t encode_zstd(int level, std::span<const std::byte> raw, std::span<std::byte> into) {
+  std::size_t encode_zstd(int level, std::span<const std::byte> raw, std::span<std::byte> into, const Stop* stop) {
     if (is_incompressible(raw)) return write_raw_zstd_frame(raw, into);
     if (!zstd) zstd.reset(ZSTD_createCCtx());
     if (!zstd) throw Error(code::kInternal, "out of memory for zstd");
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_checksumFlag, 1);
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_contentSizeFlag, 1);
-    const std::size_t size = ZSTD_compress2(zstd.get(), into.data(), into.size(), raw.data(), raw.size());
-    if (ZSTD_isError(size) != 0) throw Error(code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(size));
-    return size;
+    if (stop != nullptr && level >= kSlowZstdLevel) return encode_zstd_in_steps(raw, into, *stop);
+    return check_zstd(ZSTD_compress2(zstd.get(), into.data(), into.size(), raw.data(), raw.size()));
+  }
+
+  static std::size_t check_zstd(std::size_t result) {
+    if (ZSTD_isError(result) != 0) throw Error(code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(result));
+    return result;
+  }
+
+  /// A frame like any other, made so that a stop is heeded within it. Both buffers stay where they are, so that zstd keeps no copies of
+  /// them.
+  std::size_t encode_zstd_in_steps(std::span<const std::byte> raw, std::span<std::byte> into, const Stop& stop) {
+    check_zstd(ZSTD_CCtx_reset(zstd.get(), ZSTD_reset_session_only));
+    check_zstd(ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_stableInBuffer, 1));
+    check_zstd(ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_stableOutBuffer, 1));
+    check_zstd(ZSTD_CCtx_setPledgedSrcSize(zstd.get(), raw.size()));
+    ZSTD_inBuffer in{raw.data(), 0, 0};
+    ZSTD_outBuffer out{into.data(), into.size(), 0};
+    for (;;) {
+      stop.check();
+      in.size = std::min(raw.size(), in.size + ZSTD_BLOCKSIZE_MAX);
+      const bool is_last = in.size == raw.size();
+      const std::size_t rest = check_zstd(ZSTD_compressStream2(zstd.get(), &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue));
+      if (!is_last) continue;
+      if (rest != 0) throw Error(code::kInternal, "zstd: the block does not fit its frame");
+      return out.pos;
+    }
   }
 
   std::size_t encode_lz4(int level, std::span<const std::byte> raw, std::span<std::byte> into) {
@@ -100,12 +127,13 @@ struct FrameEncoder::Impl {
 FrameEncoder::FrameEncoder() : impl_(std::make_unique<Impl>()) {}
 FrameEncoder::~FrameEncoder() = default;
 
-std::size_t FrameEncoder::encode(Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw, std::span<std::byte> into) {
+std::size_t FrameEncoder::encode(Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw, std::span<std::byte> into,
+                                 const Stop* stop) {
   const std::size_t prefix_bytes = frame_prefix_bytes(codec);
   const std::span<std::byte> body = into.subspan(prefix_bytes);
   std::size_t body_bytes = 0;
   switch (codec) {
-    case Codec::kZstd: body_bytes = impl_->encode_zstd(level, raw, body); break;
+    case Codec::kZstd: body_bytes = impl_->encode_zstd(level, raw, body, stop); break;
     case Codec::kLz4: body_bytes = impl_->encode_lz4(level, raw, body); break;
     case Codec::kGzip: body_bytes = impl_->encode_gzip(level, raw, body); break;
     case Codec::kNone: std::memcpy(body.data(), raw.data(), raw.size()); return raw.size();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "base/stop.h"
 #include "codec/frame.h"
 #include "codec/names.h"
 
@@ -17,7 +18,9 @@ class FrameEncoder {
 
   /// Writes a whole frame, prefix included, for 1 to kBlockRawBytes bytes of `raw` to `into` (at least kBlockBytes) and returns its size.
   /// Input that does not compress is stored in a frame of raw blocks.
-  std::size_t encode(Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw, std::span<std::byte> into);
+  /// A stop ends what takes long, zstd at high levels, with `cancelled`; null: nothing stops it.
+  std::size_t encode(Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw, std::span<std::byte> into,
+                     const Stop* stop = nullptr);
 
  private:
   struct Impl;

@@ -12,7 +12,7 @@ void EncodeJob::run(FrameEncoder& encoder) noexcept {
   std::optional<Error> error;
   try {
     if (stop != nullptr) stop->check();
-    frame.size = encoder.encode(codec, level, flags, raw.bytes(), {frame.data(), kBlockBytes});
+    frame.size = encoder.encode(codec, level, flags, raw.bytes(), {frame.data(), kBlockBytes}, stop);
   } catch (const Error& failure) {
     error = failure;
   } catch (const std::exception& failure) {

@@ -24,7 +24,8 @@ class EncodeJob {
   Codec codec = Codec::kZstd;
   int level = 1;
   std::uint32_t flags = 0;
-  /// A block at a high level takes a second: after a stop those that are still queued are not encoded. Null for a job that nothing stops.
+  /// A block at a high level takes a second: a stop ends it, and those that are still queued are not encoded. Null for a job that nothing
+  /// stops.
   const Stop* stop = nullptr;
 
   /// Waits until the job is done. Throws its error, or `cancelled` when a stop came before its turn.

@@ -1,9 +1,14 @@
 #include "codec/compressor.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <time.h>
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "codec/samples.h"
 #include "support/errors.h"
@@ -24,6 +29,56 @@ TEST(Compressor, RoundTripsEverySampleWithEveryCodec) {
       }
     }
   }
+}
+
+TEST(Compressor, RoundTripsEverySampleAtSlowLevels) {
+  FrameEncoder encoder;
+  FrameDecoder decoder;
+  const Stop stop;
+  for (const Sample& sample : samples()) {
+    for (const int level : {12, 13, 19}) {
+      const Bytes frame = encode(encoder, Codec::kZstd, level, 0, sample.bytes, &stop);
+      EXPECT_LE(frame.size(), kBlockBytes);
+      EXPECT_TRUE(decode(decoder, Codec::kZstd, frame) == sample.bytes) << level << ' ' << sample.name;
+    }
+    // Made in steps, a frame is no larger.
+    EXPECT_LE(encode(encoder, Codec::kZstd, 19, 0, sample.bytes, &stop).size(),
+              encode(encoder, Codec::kZstd, 19, 0, sample.bytes).size() + 64)
+        << sample.name;
+  }
+}
+
+TEST(Compressor, HeedsAStopWithinASlowBlock) {
+  FrameEncoder encoder;
+  FrameDecoder decoder;
+  const std::vector<Sample> all = samples();
+  const auto text = std::ranges::find(all, "text of 1 MiB", &Sample::name);
+  ASSERT_NE(text, all.end());
+  // Time of the processor, so that other programs do not matter.
+  clockid_t clock{};
+  ASSERT_EQ(pthread_getcpuclockid(pthread_self(), &clock), 0);
+  const auto spent = [clock] {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+  };
+  const auto started = spent();
+  encode(encoder, Codec::kZstd, 22, 0, text->bytes);
+  const auto whole = spent() - started;
+  Stop stop;
+  const auto again = spent();
+  std::jthread other([&] {
+    while (!stop.requested() && spent() - again < whole / 4) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    stop.request();
+  });
+  EXPECT_EQ(code_of([&] { encode(encoder, Codec::kZstd, 22, 0, text->bytes, &stop); }), code::kCancelled);
+  EXPECT_LT(spent() - again, whole * 3 / 4);
+  stop.request();
+  other.join();
+  // The encoder is none the worse for it.
+  const Stop none;
+  EXPECT_TRUE(decode(decoder, Codec::kZstd, encode(encoder, Codec::kZstd, 13, 0, text->bytes, &none)) == text->bytes);
+  EXPECT_TRUE(decode(decoder, Codec::kZstd, encode(encoder, Codec::kZstd, 1, 0, text->bytes, &none)) == text->bytes);
 }
 
 TEST(Compressor, WritesSizesAndFlagsIntoTheHeader) {

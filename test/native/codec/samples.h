@@ -72,9 +72,10 @@ inline std::vector<Sample> samples() {
   };
 }
 
-inline Bytes encode(FrameEncoder& encoder, Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw) {
+inline Bytes encode(FrameEncoder& encoder, Codec codec, int level, std::uint32_t flags, std::span<const std::byte> raw,
+                    const Stop* stop = nullptr) {
   thread_local Bytes room(kBlockBytes);
-  const std::size_t size = encoder.encode(codec, level, flags, raw, room);
+  const std::size_t size = encoder.encode(codec, level, flags, raw, room, stop);
   return {room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
