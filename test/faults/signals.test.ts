@@ -216,7 +216,8 @@ describe('a signal during a restore', () => {
   it('SIGINT while the old database of --clean waits to be dropped leaves it, and no other', async () => {
     await withScene('CREATE TABLE kept AS SELECT 1 AS id', async ({ cluster, database, repository, backUp }) => {
       const id = await backUp();
-      await withTransaction(cluster, database, 'SELECT', async () => {
+      // A comment locks the database as an object; a session in it would be refused at once.
+      await withTransaction(cluster, 'postgres', `COMMENT ON DATABASE ${database} IS 'held'`, async () => {
         const run = startRun([
           'restore',
           'single',
