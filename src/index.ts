@@ -3,6 +3,7 @@ export { backup } from './commands/backup.js';
 export { backupCluster } from './commands/backup-cluster.js';
 export { deleteBackup } from './commands/delete.js';
 export { listKeepers, stopKeepers } from './commands/keeper.js';
+export { type EstimateReport, estimate, type RelationEstimate } from './commands/estimate.js';
 export { list } from './commands/list.js';
 export type {
   BackupOptions,
@@ -23,6 +24,7 @@ export type {
   ListOptions,
   ListReport,
   OwnershipOptions,
+  PreflightRestoreOptions,
   RestoreListOptions,
   RestoreListReport,
   RestoreOptions,
@@ -32,6 +34,8 @@ export type {
   VerifyOptions,
   VerifyReport,
 } from './commands/options.js';
+export { type PreflightReport, preflight, preflightCluster } from './commands/preflight.js';
+export { preflightRestore } from './commands/preflight-restore.js';
 export { restore } from './commands/restore.js';
 export { restoreCluster } from './commands/restore-cluster.js';
 export { listRestore } from './commands/restore-list.js';
@@ -39,5 +43,7 @@ export { type ShowReport, show } from './commands/show.js';
 export { verify } from './commands/verify.js';
 export { type ErrorCode, errorCodes, isErrorCode } from './core/error-codes.js';
 export { DbbackupError, type ErrorDetails } from './core/errors.js';
+export type { Estimate } from './core/estimates.js';
 export type { Event, EventListener } from './core/events.js';
+export type { Finding, FindingStatus } from './core/findings.js';
 export type { SectionName, SelectionOptions } from './core/selection.js';

@@ -9,6 +9,7 @@ import {
   type KeeperStopOptions,
   type ListOptions,
   maxUnforcedLevel,
+  type PreflightRestoreOptions,
   type RestoreListOptions,
   type RestoreOptions,
   type ShowOptions,
@@ -49,6 +50,10 @@ export type Request =
       readonly notices: readonly string[];
     }
   | { readonly command: 'restore'; readonly options: RestoreOptions; readonly isPrompting: boolean }
+  | { readonly command: 'preflight'; readonly options: BackupOptions; readonly isPrompting: boolean }
+  | { readonly command: 'preflight-cluster'; readonly options: ClusterBackupOptions; readonly isPrompting: boolean }
+  | { readonly command: 'preflight-restore'; readonly options: PreflightRestoreOptions; readonly isPrompting: boolean }
+  | { readonly command: 'estimate'; readonly options: BackupOptions; readonly isPrompting: boolean }
   | { readonly command: 'restoreList'; readonly options: RestoreListOptions }
   | { readonly command: 'restore-cluster'; readonly options: ClusterRestoreOptions; readonly isPrompting: boolean }
   | { readonly command: 'verify'; readonly options: VerifyOptions }
@@ -104,6 +109,10 @@ export const parseArguments = (
       backupCluster: (connection, flags) => accept(toClusterBackup(connection, flags), flags),
       restore: (id, flags) => accept(toRestore(id, flags), flags),
       restoreCluster: (id, flags) => accept(toClusterRestore(id, flags), flags),
+      preflight: (database, flags) => accept(toLookAhead('preflight', database, flags), flags),
+      preflightCluster: (connection, flags) => accept(toClusterPreflight(connection, flags), flags),
+      preflightRestore: (id, flags) => accept(toRestorePreflight(id, flags), flags),
+      estimate: (database, flags) => accept(toLookAhead('estimate', database, flags), flags),
       verify: (id, flags) => accept({ command: 'verify', options: { id, outputDir: flags.outputDir, ...toResources(flags) } }, flags),
       list: (flags) => accept({ command: 'list', options: { outputDir: flags.outputDir, isUnfinished: flags.unfinished === true } }, flags),
       show: (id, flags) => accept({ command: 'show', options: { id, outputDir: flags.outputDir } }, flags),
@@ -151,8 +160,9 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
 const commandWords = (argv: readonly string[]): readonly string[] => {
   const [first = '', second] = argv;
   if (first === 'keeper') return second === 'list' || second === 'stop' ? [first, second] : [first];
+  if (first === 'preflight') return ['single', 'cluster', 'restore'].includes(second ?? '') ? [first, second ?? ''] : [first];
   if (first === 'backup' || first === 'restore') return second === 'single' || second === 'cluster' ? [first, second] : [first];
-  return ['verify', 'list', 'show', 'delete'].includes(first) ? [first] : [];
+  return ['verify', 'list', 'show', 'delete', 'estimate'].includes(first) ? [first] : [];
 };
 
 const refuseInlinePassword = (argv: readonly string[]): void => {
@@ -208,6 +218,7 @@ const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
       isVerifying: flags.verify === true,
       ...(!flags.keeper && { hasKeeper: false }),
       ...(flags.keeperTtl !== undefined && { keeperTtlMs: flags.keeperTtl }),
+      ...(flags.preflight === false && { isPreflightLeftOut: true }),
       ...toResources(flags),
       ...(flags.chunkSize !== undefined && { chunkSizeBytes: flags.chunkSize }),
       ...(flags.compression !== undefined && { compression: flags.compression }),
@@ -232,6 +243,39 @@ const toClusterBackup = (connection: string, flags: ClusterBackupFlags): Request
     command: 'backup-cluster',
     ...request,
     options: { ...options, excludeDatabases: flags.excludeDatabase ?? [], arePasswordsLeftOut: !flags.rolePasswords },
+  };
+};
+
+const toLookAhead = (command: 'preflight' | 'estimate', database: string, flags: BackupFlags): Request => {
+  const { options, isPrompting } = toBackup(database, flags);
+  return { command, options, isPrompting };
+};
+
+const toClusterPreflight = (connection: string, flags: ClusterBackupFlags): Request => {
+  const { options, isPrompting } = toBackup(connection, flags);
+  return {
+    command: 'preflight-cluster',
+    isPrompting,
+    options: { ...options, excludeDatabases: flags.excludeDatabase ?? [], arePasswordsLeftOut: !flags.rolePasswords },
+  };
+};
+
+const toRestorePreflight = (id: string, flags: RestoreFlags): Request => {
+  const { targetDb } = flags;
+  if (targetDb === undefined) throw toUsageError("required option '--target-db <NAME>' not specified");
+  return {
+    command: 'preflight-restore',
+    isPrompting: flags.password === true,
+    options: {
+      id,
+      outputDir: flags.outputDir,
+      connection: toConnection(targetDb, flags),
+      ...toOwnership(flags),
+      ...(flags.database !== undefined && { database: flags.database }),
+      isCreating: flags.create === true,
+      isCleaning: flags.clean === true,
+      ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
+    },
   };
 };
 

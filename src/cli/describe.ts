@@ -1,4 +1,5 @@
 import type { Event } from '../core/events.js';
+import type { Finding } from '../core/findings.js';
 import { formatBytes, formatCount, formatDuration, formatPlural, formatRate } from '../core/units.js';
 import { type Totals, toProgress } from '../metrics/totals.js';
 
@@ -17,9 +18,14 @@ const problem = (text: string): Description => ({ weight: 'problem', text });
 /** Names the database of an Event where a run is about several. Chunks are named with theirs. */
 const of = ({ database }: { readonly database?: string }): string => (database === undefined ? '' : `${database}: `);
 
+const describeFinding = ({ check, status, measured, remedy }: Finding): string =>
+  `${check} ${status}: ${measured}${remedy === null ? '' : `. ${remedy.replace(/\.$/, '')}`}`;
+
 /** An Event in words. Null for those that are shown in another way: progress, the end of a run, its failure. */
 export const describeEvent = (event: Event): Description | null => {
   switch (event.type) {
+    case 'preflight.finished':
+      return event.findings.length === 0 ? detail('preflight: nothing to note') : step(`preflight: ${event.findings.map(describeFinding).join('; ')}`);
     case 'backup.started':
       return step(`backing up ${event.database} as ${event.id} in ${event.repository}`);
     case 'snapshot.taken':

@@ -43,6 +43,8 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   /** False with --no-keeper. */
   readonly keeper: boolean;
   readonly keeperTtl?: number;
+  /** False with --no-preflight. */
+  readonly preflight?: boolean;
   /** --no-unlogged-data is false. */
   readonly unloggedData?: boolean;
   readonly largeObjects?: boolean;
@@ -193,7 +195,27 @@ const addBackup = (command: Command): Command =>
     )
     .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
     .addOption(pgBinDir())
-    .option('--verify', 'verify the backup once it is written');
+    .option('--verify', 'verify the backup once it is written')
+    .option('--no-preflight', 'leave out the quick checks of server and machine before the backup');
+
+/** What only `backup single` and what looks ahead at it have. */
+const addSingle = (command: Command): Command =>
+  addOwnership(addSelection(addBackup(command), 'saved'))
+    .option('--no-unlogged-data', 'leave rows of unlogged tables out')
+    .option('--large-objects', 'save large objects although tables or schemas are named')
+    .option('--no-large-objects', 'leave large objects out');
+
+const addCluster = (command: Command): Command =>
+  addBackup(command)
+    .optionsGroup('Cluster:')
+    .addOption(excludeDatabase())
+    .option('--no-role-passwords', 'leave out the hashes of passwords, which only a superuser may read');
+
+/** Output of commands that are no runs: a report. */
+const addReportOutput = (command: Command, outputDir: string, quiet: string): Command =>
+  addRepository(command.optionsGroup('Output:'), outputDir)
+    .option('--json', 'print one JSON object')
+    .option('--quiet', quiet);
 
 export type KeeperFlags = Pick<OutputFlags, 'json' | 'quiet'>;
 
@@ -203,6 +225,10 @@ export interface Actions {
   backupCluster(connection: string, flags: ClusterBackupFlags): void;
   restore(id: string, flags: RestoreFlags): void;
   restoreCluster(id: string, flags: ClusterRestoreFlags): void;
+  preflight(database: string, flags: BackupFlags): void;
+  preflightCluster(connection: string, flags: ClusterBackupFlags): void;
+  preflightRestore(id: string, flags: RestoreFlags): void;
+  estimate(database: string, flags: BackupFlags): void;
   verify(id: string, flags: OutputFlags & ResourceFlags): void;
   list(flags: OutputFlags & { readonly unfinished?: true }): void;
   show(id: string, flags: OutputFlags): void;
@@ -221,11 +247,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
     .command('single')
     .description('back up one database')
     .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
-  addBackup(single);
-  addOwnership(addSelection(single, 'saved'))
-    .option('--no-unlogged-data', 'leave rows of unlogged tables out')
-    .option('--large-objects', 'save large objects although tables or schemas are named')
-    .option('--no-large-objects', 'leave large objects out');
+  addSingle(single);
   tail(
     addRunOutput(single, outputDir).action((database: string, flags: BackupFlags) => actions.backup(database, flags)),
     [
@@ -248,10 +270,7 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       nonEmpty('CONNECTION'),
       'postgres',
     );
-  addBackup(cluster)
-    .optionsGroup('Cluster:')
-    .addOption(excludeDatabase())
-    .option('--no-role-passwords', 'leave out the hashes of passwords, which only a superuser may read');
+  addCluster(cluster);
   tail(
     addRunOutput(cluster, outputDir).action((connection: string, flags: ClusterBackupFlags) => actions.backupCluster(connection, flags)),
     [
@@ -318,6 +337,67 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       'dbbackup restore cluster ID --exclude-database crm --no-tablespaces',
     ],
     [0, 1, 2, 3, 10, 20, 129, 130, 143],
+  );
+
+  const preflight = program.command('preflight').description('look whether a backup or restore would succeed, and change nothing');
+  const preflightSingle = preflight
+    .command('single', { isDefault: true })
+    .description('before a backup of one database; dbbackup preflight DB is the same')
+    .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
+  tail(
+    addReportOutput(addSingle(preflightSingle), outputDir, 'print what is not ok alone').action((database: string, flags: BackupFlags) =>
+      actions.preflight(database, flags),
+    ),
+    ['dbbackup preflight shop', 'dbbackup preflight single shop -h db.example.com -U backup -W --compression zstd:3 --json'],
+    [0, 1, 2, 3, 129, 130, 143],
+  );
+  const preflightCluster = preflight
+    .command('cluster')
+    .description('before a backup of all databases of a server')
+    .argument(
+      '[CONNECTION]',
+      'a database to connect to first: name, postgres:// URI or keyword string',
+      nonEmpty('CONNECTION'),
+      'postgres',
+    );
+  tail(
+    addReportOutput(addCluster(preflightCluster), outputDir, 'print what is not ok alone').action(
+      (connection: string, flags: ClusterBackupFlags) => actions.preflightCluster(connection, flags),
+    ),
+    ['dbbackup preflight cluster -h db.example.com -U postgres'],
+    [0, 1, 2, 3, 129, 130, 143],
+  );
+  const preflightRestore = preflight
+    .command('restore')
+    .description('before a restore of one database')
+    .argument('<ID>', 'the backup', nonEmpty('ID'));
+  addConnection(preflightRestore)
+    .optionsGroup('Target:')
+    .addOption(
+      new Option('--target-db <NAME>', 'the database to fill: name, postgres:// URI or keyword string').argParser(nonEmpty('--target-db')),
+    )
+    .addOption(new Option('--database <NAME>', 'the database of a cluster’s backup to restore').argParser(nonEmpty('--database')))
+    .option('--create', 'it will be created')
+    .addOption(new Option('--clean', 'it will be dropped first').conflicts('create'))
+    .addOption(pgBinDir());
+  tail(
+    addReportOutput(addOwnership(preflightRestore), outputDir, 'print what is not ok alone').action((id: string, flags: RestoreFlags) =>
+      actions.preflightRestore(id, flags),
+    ),
+    ['dbbackup preflight restore ID --target-db shop_copy --create -h new.example.com'],
+    [0, 1, 2, 3, 10, 20, 129, 130, 143],
+  );
+
+  const estimate = program
+    .command('estimate')
+    .description('estimate size and time of a backup by samples of the rows')
+    .argument('<DB>', 'database name, postgres:// URI or keyword string', nonEmpty('DB'));
+  tail(
+    addReportOutput(addSingle(estimate), outputDir, 'print the stored bytes alone').action((database: string, flags: BackupFlags) =>
+      actions.estimate(database, flags),
+    ),
+    ['dbbackup estimate shop', 'dbbackup estimate shop --compression zstd:6 --jobs 8'],
+    [0, 1, 2, 129, 130, 143],
   );
 
   const verify = program

@@ -1,3 +1,4 @@
+import type { EstimateReport } from '../commands/estimate.js';
 import type {
   BackupOptions,
   BackupReport,
@@ -11,6 +12,7 @@ import type {
   KeeperStopReport,
   ListOptions,
   ListReport,
+  PreflightRestoreOptions,
   RestoreListOptions,
   RestoreListReport,
   RestoreOptions,
@@ -20,18 +22,20 @@ import type {
   VerifyOptions,
   VerifyReport,
 } from '../commands/options.js';
+import type { PreflightReport } from '../commands/preflight.js';
 import type { ShowReport } from '../commands/show.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import { readToolVersion } from '../core/version.js';
 import { type OutputOptions, parseArguments, type Request } from './args.js';
-import { type EndSignal, toBackupStatus, toFailureStatus, toListStatus, toRestoreStatus, toVerifyStatus } from './exit-codes.js';
+import { type EndSignal, toBackupStatus, toFailureStatus, toListStatus, toPreflightStatus, toRestoreStatus, toVerifyStatus } from './exit-codes.js';
 import { type Log, openLog } from './log-file.js';
 import { promptPassword, toPasswordPrompt } from './password-prompt.js';
 import { formatError } from './render-error.js';
 import { createJsonRenderer } from './render-json.js';
 import { formatKeepers, formatStoppedKeepers } from './render-keepers.js';
 import { formatList } from './render-list.js';
+import { formatEstimateReport, formatPreflight } from './render-preflight.js';
 import { createLiveProgress, createPlainProgress, type ProgressRenderer } from './render-progress.js';
 import {
   formatBackupReport,
@@ -61,6 +65,10 @@ export interface Commands {
   restoreCluster(options: ClusterRestoreOptions, context: RunContext): Promise<ClusterRestoreReport>;
   restore(options: RestoreOptions, context: RunContext): Promise<RestoreReport>;
   listRestore(options: RestoreListOptions): Promise<RestoreListReport>;
+  preflight(options: BackupOptions, context: RunContext): Promise<PreflightReport>;
+  preflightCluster(options: ClusterBackupOptions, context: RunContext): Promise<PreflightReport>;
+  preflightRestore(options: PreflightRestoreOptions, context: RunContext): Promise<PreflightReport>;
+  estimate(options: BackupOptions, context: RunContext): Promise<EstimateReport>;
   verify(options: VerifyOptions, context: RunContext): Promise<VerifyReport>;
   list(options: ListOptions): Promise<ListReport>;
   show(options: ShowOptions): Promise<ShowReport>;
@@ -192,6 +200,14 @@ const withPassword = async (request: Request, signal: AbortSignal): Promise<{ re
       return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
     case 'restore-cluster':
       return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'preflight':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'preflight-cluster':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'preflight-restore':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+    case 'estimate':
+      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
   }
 };
 
@@ -214,7 +230,22 @@ const execute = async (
     if (output.isJson) io.stdout.write(`${JSON.stringify(report)}\n`);
     else print(text, quietText);
   };
+  const printPreflight = (report: PreflightReport): number => {
+    printReport(report, formatPreflight(report, false, style), formatPreflight(report, true, style));
+    return toPreflightStatus(report);
+  };
   switch (request.command) {
+    case 'preflight':
+      return printPreflight(await commands.preflight(request.options, context));
+    case 'preflight-cluster':
+      return printPreflight(await commands.preflightCluster(request.options, context));
+    case 'preflight-restore':
+      return printPreflight(await commands.preflightRestore(request.options, context));
+    case 'estimate': {
+      const report = await commands.estimate(request.options, context);
+      printReport(report, formatEstimateReport(report, style), `${Math.round(report.storedBytes.value)}\n`);
+      return 0;
+    }
     case 'backup': {
       const report = await commands.backup(request.options, context);
       print(formatBackupReport(report, style), `${report.id}\n`);

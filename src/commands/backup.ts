@@ -10,6 +10,7 @@ import { chooseTool, findTools, toMajor } from '../tools/find-tools.js';
 import type { ToolName } from '../tools/tool.js';
 import { type BackupParts, BackupRun } from './backup-run.js';
 import type { BackupOptions, BackupReport, RunContext } from './options.js';
+import { checkBefore } from './preflight-before.js';
 import { withSession } from './sessions.js';
 import { toBackupSettings } from './settings.js';
 import { verify } from './verify.js';
@@ -19,7 +20,7 @@ import { verify } from './verify.js';
  * its journal and finished files behind, listed as unfinished.
  *
  * Errors: those of connecting, `permission_denied`, `lock_not_available`, `relation_changed`, `tools_missing`, `tools_too_old`, `tool_failed`, `disk_full`,
- * `not_writable`, `not_a_repository`, `row_too_large`, `page_damaged`, `memory_limit_too_small`, `cancelled`.
+ * `not_writable`, `not_a_repository`, `row_too_large`, `page_damaged`, `memory_limit_too_small`, `pooled_connection`, `preflight_failed`, `cancelled`.
  */
 export const backup = (options: BackupOptions, context: RunContext = {}): Promise<BackupReport> =>
   runBackup(options, context, ['pg_dump'], async (session) => {
@@ -56,8 +57,10 @@ export const runBackup = async (
     const tools = await finding;
     const choose = (name: ToolName) => chooseTool(tools, name, toMajor(session.info().serverVersion));
     const pgDump = choose('pg_dump');
-    const { stem, ...scope } = await toScope(session, choose);
     const storage = openLocalStorage(options.outputDir);
+    if (options.isPreflightLeftOut !== true)
+      await checkBefore(options, session, storage.location, context, toolNames.length === 1 && settings.scope === undefined);
+    const { stem, ...scope } = await toScope(session, choose);
     await openOrCreateRepository(storage);
     const id = newBackupId(stem, new Date(systemClock.nowMs()), randomInt);
     const journal = await createJournal(storage, id);

@@ -27,7 +27,8 @@ export const nameLargestRow = async (
   });
 };
 
-const largestRowSql = (relation: Relation, { format }: RelationPlan, { beginBlock, endBlock }: RelationChunk): string => {
+/** An expression for the bytes of a row as COPY sends it, about; sizes of TOASTed values come from their pointers. */
+export const rowSizeSql = (relation: Pick<Relation, 'columns'>, format: RelationPlan['format']): string => {
   const sizes = relation.columns.map(({ quotedName, type }) => {
     // Text is hex: two digits a byte.
     if (type.qualifiedName === 'pg_catalog.bytea')
@@ -36,10 +37,14 @@ const largestRowSql = (relation: Relation, { format }: RelationPlan, { beginBloc
       return `coalesce(pg_catalog.octet_length(${quotedName})::bigint, 0)`;
     return `coalesce(pg_catalog.pg_column_size(${quotedName})::bigint, 0)`;
   });
+  return sizes.join(' + ');
+};
+
+const largestRowSql = (relation: Relation, { format }: RelationPlan, { beginBlock, endBlock }: RelationChunk): string => {
   const bounds = [
     beginBlock === null ? '' : `ctid >= '(${beginBlock},0)'::pg_catalog.tid`,
     endBlock === null ? '' : `ctid < '(${endBlock},0)'::pg_catalog.tid`,
   ].filter((bound) => bound !== '');
   const where = bounds.length === 0 ? '' : `WHERE ${bounds.join(' AND ')}`;
-  return `SELECT ctid, ${sizes.join(' + ')} AS bytes FROM ONLY ${relation.quotedName} ${where} ORDER BY bytes DESC LIMIT 1`;
+  return `SELECT ctid, ${rowSizeSql(relation, format)} AS bytes FROM ONLY ${relation.quotedName} ${where} ORDER BY bytes DESC LIMIT 1`;
 };

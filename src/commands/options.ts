@@ -99,6 +99,8 @@ export interface BackupOptions extends OwnershipOptions {
   readonly hasKeeper?: boolean;
   /** How long that process waits, once this one has gone, for the run to be continued, in milliseconds. Default: one hour. */
   readonly keeperTtlMs?: number;
+  /** Leave out the quick checks of server and machine that run before the backup. Default: false. */
+  readonly isPreflightLeftOut?: boolean;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
   readonly isVerifying?: boolean;
 }
@@ -172,6 +174,12 @@ export interface RestoreOptions extends OwnershipOptions {
   /** Directory of pg_restore and psql. Default: the suitable ones of the usual places and `PATH`. */
   readonly pgBinDir?: string;
 }
+
+/** What a preflight needs to know of a restore. */
+export type PreflightRestoreOptions = Pick<
+  RestoreOptions,
+  'id' | 'database' | 'outputDir' | 'connection' | 'isCreating' | 'isCleaning' | 'pgBinDir' | keyof OwnershipOptions
+>;
 
 export interface RestoreReport {
   readonly id: string;

@@ -21,6 +21,13 @@ export const errorCodes = {
   authentication_failed: entry(1, false, 'the server refused the credentials', 'Check user name, password and pg_hba.conf.'),
   database_not_found: entry(1, false, 'the database does not exist on the server', 'See psql --list for the databases of the server.'),
   connection_lost: entry(1, true, 'an established connection ended unexpectedly', 'See the server’s log for the reason, then run again.'),
+  pooled_connection: entry(
+    1,
+    false,
+    'a pooler gives each transaction another server process',
+    'Connect to the PostgreSQL server itself, or to a pool in session mode.',
+  ),
+  preflight_failed: entry(1, false, 'a check before the run found that it would fail', 'See dbbackup preflight for all checks.'),
   permission_denied: entry(1, false, 'the role lacks a privilege', 'Grant it, for example: GRANT pg_read_all_data TO <role>.'),
   server_error: entry(1, false, 'the server reported an error'),
   protocol_violation: entry(1, false, 'the server sent a message the protocol does not allow here'),

@@ -1,9 +1,11 @@
+import type { Finding } from './findings.js';
 import type { FileResult, SegmentResult } from './results.js';
 
 /** Facts that happened, few per task. `--json` prints exactly these lines and the journal keeps them: fields are added, never changed. */
 export type Event = { readonly atMs: number } & EventBody;
 
 export type EventBody =
+  | { readonly type: 'preflight.finished'; readonly elapsedMs: number; readonly findings: readonly Finding[] }
   | {
       readonly type: 'backup.started';
       readonly id: string;

@@ -14,8 +14,9 @@ const typeScriptRooms: Readonly<Record<string, readonly string[]>> = {
   planner: ['catalog', 'core'],
   manifest: ['planner', 'catalog', 'storage', 'core'],
   engine: ['planner', 'native', 'core'],
+  preflight: ['planner', 'catalog', 'core'],
   'restore-kit': ['manifest', 'planner', 'catalog', 'storage', 'core'],
-  commands: ['keeper', 'restore-kit', 'engine', 'manifest', 'planner', 'tools', 'catalog', 'metrics', 'storage', 'native', 'core'],
+  commands: ['preflight', 'keeper', 'restore-kit', 'engine', 'manifest', 'planner', 'tools', 'catalog', 'metrics', 'storage', 'native', 'core'],
   cli: ['commands', 'metrics', 'core'],
   'index.ts': ['commands', 'core'],
 };
