@@ -33,6 +33,7 @@ import {
 import { forEachRow, type QuerySession, queryRow, type Row, toFlag, toNumber, toText } from './rows.js';
 import { type Scope, wholeScope } from './scope.js';
 import { TypeResolver } from './types.js';
+import { readUsedGlobals } from './used-globals.js';
 import { orderRefresh } from './views.js';
 
 /**
@@ -64,11 +65,14 @@ export const introspect = async (session: QuerySession, scope: Scope = wholeScop
   const outwardReferences =
     oids === null ? [] : (await session.query(outwardReferencesQuery(oids, scope.hasExtensions))).rows.map(toOutwardReference);
   const parted = scope.isNamingTables && oids !== null ? (await session.query(partedTablesQuery(oids))).rows : [];
+  const used = await readUsedGlobals(session, server.version);
   return {
     server,
     database,
     searchPath: await readSearchPath(session),
     extensions: await readExtensions(session, relations),
+    roles: used.filter(({ kind }) => kind === 'role').map(({ name, object }) => ({ name, object })),
+    tablespaces: used.filter(({ kind }) => kind === 'tablespace').map(({ name }) => name),
     schemas: (await session.query(schemasQuery)).rows.map((row) => ({ oid: toNumber(row, 0), name: toText(row, 1) })),
     otherRelations: (await session.query(otherRelationsQuery(oids))).rows.map((row) => ({
       oid: toNumber(row, 0),

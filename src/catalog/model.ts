@@ -181,6 +181,9 @@ export interface Catalog {
   /** Schemas that the role's sessions search, in their order. */
   readonly searchPath: readonly string[];
   readonly extensions: readonly Extension[];
+  /** Names of roles and tablespaces that the database cannot be restored without, of roles with one of the objects that need it; null where that is not known. */
+  readonly roles: readonly { readonly name: string; readonly object: string | null }[];
+  readonly tablespaces: readonly string[];
   readonly schemas: readonly NamedSchema[];
   readonly otherRelations: readonly OtherRelation[];
   readonly foreignKeys: readonly ForeignKey[];

@@ -25,7 +25,9 @@ const describeFinding = ({ check, status, measured, remedy }: Finding): string =
 export const describeEvent = (event: Event): Description | null => {
   switch (event.type) {
     case 'preflight.finished':
-      return event.findings.length === 0 ? detail('preflight: nothing to note') : step(`preflight: ${event.findings.map(describeFinding).join('; ')}`);
+      return event.findings.length === 0
+        ? detail('preflight: nothing to note')
+        : step(`preflight: ${event.findings.map(describeFinding).join('; ')}`);
     case 'backup.started':
       return step(`backing up ${event.database} as ${event.id} in ${event.repository}`);
     case 'snapshot.taken':

@@ -16,7 +16,7 @@ export const toFailureStatus = (error: DbbackupError, signal: EndSignal | null):
 
 const doneStatus = (hasWarnings: boolean): ExitStatus => (hasWarnings ? 3 : 0);
 
-export const toPreflightStatus = ({ status }: PreflightReport): ExitStatus => ({ ok: 0, warn: 3, fail: 1 } as const)[status];
+export const toPreflightStatus = ({ status }: PreflightReport): ExitStatus => (({ ok: 0, warn: 3, fail: 1 }) as const)[status];
 export const toVerifyStatus = (report: VerifyReport): ExitStatus => (report.damage.length > 0 ? 20 : 0);
 export const toBackupStatus = (report: BackupReport): ExitStatus =>
   report.verified !== undefined && report.verified.damage.length > 0 ? 20 : doneStatus(report.warnings.length > 0);

@@ -213,9 +213,7 @@ const addCluster = (command: Command): Command =>
 
 /** Output of commands that are no runs: a report. */
 const addReportOutput = (command: Command, outputDir: string, quiet: string): Command =>
-  addRepository(command.optionsGroup('Output:'), outputDir)
-    .option('--json', 'print one JSON object')
-    .option('--quiet', quiet);
+  addRepository(command.optionsGroup('Output:'), outputDir).option('--json', 'print one JSON object').option('--quiet', quiet);
 
 export type KeeperFlags = Pick<OutputFlags, 'json' | 'quiet'>;
 

@@ -28,7 +28,15 @@ import { DbbackupError, toDbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import { readToolVersion } from '../core/version.js';
 import { type OutputOptions, parseArguments, type Request } from './args.js';
-import { type EndSignal, toBackupStatus, toFailureStatus, toListStatus, toPreflightStatus, toRestoreStatus, toVerifyStatus } from './exit-codes.js';
+import {
+  type EndSignal,
+  toBackupStatus,
+  toFailureStatus,
+  toListStatus,
+  toPreflightStatus,
+  toRestoreStatus,
+  toVerifyStatus,
+} from './exit-codes.js';
 import { type Log, openLog } from './log-file.js';
 import { promptPassword, toPasswordPrompt } from './password-prompt.js';
 import { formatError } from './render-error.js';

@@ -16,7 +16,16 @@ import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
 import { planLargeObjects } from '../planner/large-objects.js';
 import type { BackupPlan, LargeObjectChunk, RelationPlan } from '../planner/plan.js';
-import { foldSample, guessBySize, planSample, type Ratios, type Sample, toCountSql, toSampleSql, unknownRatios } from '../preflight/samples.js';
+import {
+  foldSample,
+  guessBySize,
+  planSample,
+  type Ratios,
+  type Sample,
+  toCountSql,
+  toSampleSql,
+  unknownRatios,
+} from '../preflight/samples.js';
 import { dataExtension } from '../storage/layout.js';
 import { withScratch } from './archives.js';
 import { toConnectionSpec } from './connect.js';
@@ -77,7 +86,9 @@ const passedCodes: ReadonlySet<string> = new Set(['lock_not_available', 'relatio
  * Errors: those of connecting, `permission_denied`, `usage`, `disk_full`, `cancelled`. Cost: up to 8 MB of rows for each of the 200 largest tables, at most 30 seconds.
  */
 export const estimate = (options: BackupOptions, { signal }: RunContext = {}): Promise<EstimateReport> =>
-  withSession(options.connection, { applicationName: 'dbbackup estimate', signal }, (session) => estimateDatabase(options, session, signal));
+  withSession(options.connection, { applicationName: 'dbbackup estimate', signal }, (session) =>
+    estimateDatabase(options, session, signal),
+  );
 
 /** The same for the database that `session` is connected to; `overrides` lead to it where the options name another. The session has no transaction and keeps none. */
 export const estimateDatabase = async (
@@ -118,7 +129,13 @@ export const estimateDatabase = async (
       }),
     );
     await end();
-    return { database, compression, jobs, ...toReport(catalog, plan, samples, jobs), samplingMs: Math.round(systemClock.monotonicMs() - startedMs) };
+    return {
+      database,
+      compression,
+      jobs,
+      ...toReport(catalog, plan, samples, jobs),
+      samplingMs: Math.round(systemClock.monotonicMs() - startedMs),
+    };
   } catch (error) {
     throw await afterFailure(error, end);
   }
@@ -165,7 +182,14 @@ class Sampler {
   async run(): Promise<Samples> {
     const { settings, catalog, plan } = this.#parts;
     // Twice: the first round connects.
-    const nothing = { name: 'nothing', lockSql: null, checkSql: null, checkExpected: null, copySql: 'COPY (SELECT 1) TO STDOUT', format: 'text' } as const;
+    const nothing = {
+      name: 'nothing',
+      lockSql: null,
+      checkSql: null,
+      checkExpected: null,
+      copySql: 'COPY (SELECT 1) TO STDOUT',
+      format: 'text',
+    } as const;
     const calibrate = () => Promise.all(Array.from({ length: settings.jobs }, () => this.#read([nothing], this.#parts.worker)));
     await calibrate();
     this.#overheadMs = Math.min(...(await calibrate()).map(({ elapsedMs }) => elapsedMs));
@@ -233,7 +257,10 @@ class Sampler {
     if (expectedBytes === 0 || expectedBytes > largeObjectBytes * largeObjectSamples * 4) return;
     const toSource = createSources(catalog, plan);
     const session = toReadingSession(worker, chosen.slice(0, 1));
-    const result = await this.#read(chosen.map((chunk: LargeObjectChunk) => toSource(chunk)), session);
+    const result = await this.#read(
+      chosen.map((chunk: LargeObjectChunk) => toSource(chunk)),
+      session,
+    );
     const blockCount = chunks.reduce((sum, { estimatedRawBytes }) => sum + estimatedRawBytes, 0);
     const isWhole = chosen.length === chunks.length;
     const sample: Sample = {
@@ -304,15 +331,21 @@ const toReport = (
     return { basis, rawBytes: raw, storedBytes: stored, elapsedMs: toTime(raw.value, one) } as const;
   };
   const relations = plan.relations
-    .map(({ schema, name, estimatedRawBytes }, index): RelationEstimate => ({ schema, name, ...toPart(samples.relations.get(index), estimatedRawBytes) }))
+    .map(
+      ({ schema, name, estimatedRawBytes }, index): RelationEstimate => ({
+        schema,
+        name,
+        ...toPart(samples.relations.get(index), estimatedRawBytes),
+      }),
+    )
     .sort((a, b) => b.rawBytes.value - a.rawBytes.value);
   const largeObjects = catalog.largeObjects === null ? null : toPart(samples.largeObjects ?? undefined, catalog.largeObjects.contentBytes);
   const parts = [...relations, ...(largeObjects === null ? [] : [largeObjects])];
   // What was guessed rests on the same ratios, so that it errs together; speed is that of the same machine.
-  const total = (valueOf: (part: Omit<RelationEstimate, 'schema' | 'name'>) => Estimate): Estimate =>
+  const total = (pick: (part: Omit<RelationEstimate, 'schema' | 'name'>) => Estimate): Estimate =>
     sumEstimates([
-      ...parts.filter(({ basis }) => basis !== 'size').map(valueOf),
-      addEstimates(parts.filter(({ basis }) => basis === 'size').map(valueOf)),
+      ...parts.filter(({ basis }) => basis !== 'size').map(pick),
+      addEstimates(parts.filter(({ basis }) => basis === 'size').map(pick)),
     ]);
   const work = addEstimates(parts.map(({ elapsedMs }) => elapsedMs));
   return {

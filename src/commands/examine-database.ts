@@ -57,7 +57,11 @@ export const examineDatabase = async (
     const plan = planBackup(catalog, settings);
     const rows = await examineRows(session, catalog, plan);
     await end();
-    return { findings: [...findings, judgeSplitting(plan, settings.chunkSizeBytes), rows], relationCount: catalog.relations.length, isReadable };
+    return {
+      findings: [...findings, judgeSplitting(plan, settings.chunkSizeBytes), rows],
+      relationCount: catalog.relations.length,
+      isReadable,
+    };
   } catch (error) {
     throw await afterFailure(error, end);
   }
@@ -136,4 +140,3 @@ const findLargestRow = async (
     return null;
   }
 };
-

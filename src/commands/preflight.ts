@@ -1,17 +1,17 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { listDatabases } from '../catalog/cluster.js';
+import { canReadPasswords, listDatabases } from '../catalog/cluster.js';
 import { prelude } from '../catalog/prelude.js';
 import { systemClock } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
 import { sumEstimates } from '../core/estimates.js';
-import { type Finding, type FindingStatus, fail, ok, toOverallStatus } from '../core/findings.js';
+import { type Finding, type FindingStatus, fail, ok, toOverallStatus, warn } from '../core/findings.js';
 import { processHost } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { formatEstimate, judgeDisk } from '../preflight/disk-findings.js';
-import { judgeLocks, judgeWraparound } from '../preflight/server-findings.js';
 import { readServerFacts } from '../preflight/server-facts.js';
+import { judgeLocks, judgeWraparound } from '../preflight/server-findings.js';
 import { openLocalStorage } from '../storage/local-storage.js';
 import { openRepository } from '../storage/repository.js';
 import { chooseTool, findTools, toMajor } from '../tools/find-tools.js';
@@ -38,21 +38,40 @@ export interface PreflightReport {
  * What would fail is a finding, not an error. Errors: `usage`, `cancelled`. Cost: that of `estimate`, and a pass over the main part of tables with large values.
  */
 export const preflight = (options: BackupOptions, context: RunContext = {}): Promise<PreflightReport> =>
-  runPreflight(options, context, ['pg_dump'], async (session) => [
-    { name: session.info().database, isNamed: false, overrides: toSameServer(session), withOwnSession: (use) => use(session) },
-  ]);
+  runPreflight(options, context, ['pg_dump'], async (session) => ({
+    findings: [],
+    subjects: [{ name: session.info().database, isNamed: false, overrides: toSameServer(session), withOwnSession: (use) => use(session) }],
+  }));
 
 /** The same for all databases of a server. */
 export const preflightCluster = (options: ClusterBackupOptions, context: RunContext = {}): Promise<PreflightReport> =>
   runPreflight(options, context, ['pg_dump', 'pg_dumpall'], async (session) => {
     for (const sql of prelude('UTF8')) await session.query(sql);
-    const names = await listDatabases(session, options.excludeDatabases ?? []);
-    return names.map((name): Subject => {
+    const { names, leftOut } = await listDatabases(session, options.excludeDatabases ?? []);
+    const subjects = names.map((name): Subject => {
       const overrides = { ...toSameServer(session), dbname: name };
       const settings = { applicationName: 'dbbackup preflight', signal: context.signal, overrides };
       return { name, isNamed: true, overrides, withOwnSession: (use) => withSession(options.connection, settings, use) };
     });
+    const skipped = leftOut.map(({ name, reason }) =>
+      warn('databases', `database ${JSON.stringify(name)} is left out: ${reason}`, 'Leave it out with --exclude-database.'),
+    );
+    return { subjects, findings: [...(await examinePasswords(options, session)), ...skipped] };
   });
+
+/** Whether the hashes of roles' passwords can be saved. */
+const examinePasswords = async (options: ClusterBackupOptions, session: Session): Promise<readonly Finding[]> => {
+  if (options.arePasswordsLeftOut === true) return [];
+  const { user } = session.info();
+  if (await canReadPasswords(session)) return [ok('passwords', `role ${user} may read the hashes of passwords`)];
+  const remedy = 'Back up as a superuser, or leave the password hashes out with --no-role-passwords.';
+  return [fail('passwords', `role ${user} may not read the hashes of passwords in pg_authid`, remedy)];
+};
+
+interface Subjects {
+  readonly subjects: readonly Subject[];
+  readonly findings: readonly Finding[];
+}
 
 /** One database to be looked at. */
 interface Subject {
@@ -66,7 +85,7 @@ const runPreflight = async (
   options: BackupOptions,
   context: RunContext,
   toolNames: readonly ToolName[],
-  toSubjects: (session: Session) => Promise<readonly Subject[]>,
+  toSubjects: (session: Session) => Promise<Subjects>,
 ): Promise<PreflightReport> => {
   const startedMs = systemClock.monotonicMs();
   toBackupSettings(options);
@@ -89,7 +108,7 @@ interface Course {
   readonly estimates: EstimateReport[];
   readonly tools: readonly Tool[];
   readonly toolNames: readonly ToolName[];
-  readonly toSubjects: (session: Session) => Promise<readonly Subject[]>;
+  readonly toSubjects: (session: Session) => Promise<Subjects>;
 }
 
 const examineAll = async (options: BackupOptions, { signal }: RunContext, session: Session, course: Course): Promise<void> => {
@@ -100,7 +119,9 @@ const examineAll = async (options: BackupOptions, { signal }: RunContext, sessio
   findings.push(...toolNames.map((name) => examineTool(tools, name, facts.version)));
   if (findings.some(({ check, status }) => check === 'pooler' && status === 'fail')) return;
   let relationCount = 0;
-  for (const subject of await toSubjects(session)) {
+  const { subjects, findings: others } = await toSubjects(session);
+  findings.push(...others);
+  for (const subject of subjects) {
     const name = (finding: Finding): Finding => (subject.isNamed ? { ...finding, database: subject.name } : finding);
     try {
       await subject.withOwnSession(async (own) => {
@@ -118,18 +139,25 @@ const examineAll = async (options: BackupOptions, { signal }: RunContext, sessio
     }
   }
   if (relationCount > 0) findings.push(judgeLocks(facts, relationCount));
-  if (estimates.length > 0) findings.push(judgeDisk(machine.freeDiskBytes, sumEstimates(estimates.map(({ storedBytes }) => storedBytes)), outputPath));
+  if (estimates.length > 0)
+    findings.push(judgeDisk(machine.freeDiskBytes, sumEstimates(estimates.map(({ storedBytes }) => storedBytes)), outputPath));
 };
 
 /** Where and as whom. */
 export const describeConnection = (session: Session): Finding => {
   const { host, port, user, database, serverVersion, isTls } = session.info();
   const version = `${toMajor(serverVersion)}.${serverVersion % 10_000}`;
-  return ok('connection', `PostgreSQL ${version} at ${host}:${port}, database ${database}, as ${user}, ${isTls ? 'with TLS' : 'without TLS'}`);
+  return ok(
+    'connection',
+    `PostgreSQL ${version} at ${host}:${port}, database ${database}, as ${user}, ${isTls ? 'with TLS' : 'without TLS'}`,
+  );
 };
 
 const describeSize = ({ rawBytes, storedBytes, compression, relations }: EstimateReport): Finding =>
-  ok('size', `about ${formatEstimate(rawBytes)} raw, ${formatEstimate(storedBytes)} stored with ${compression}, in ${relations.length} relations`);
+  ok(
+    'size',
+    `about ${formatEstimate(rawBytes)} raw, ${formatEstimate(storedBytes)} stored with ${compression}, in ${relations.length} relations`,
+  );
 
 /** Whether a client tool of the server's version is there. */
 export const examineTool = (tools: readonly Tool[], name: ToolName, serverVersion: number): Finding => {

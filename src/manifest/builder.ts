@@ -198,6 +198,8 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
     schema: facts.schema,
     largeObjects: toLargeObjects(facts, segments),
     extensions: [...catalog.extensions],
+    roles: [...catalog.roles],
+    tablespaces: [...catalog.tablespaces],
     schemas: catalog.schemas.map(({ oid, name }) => ({ oid, name })),
     relations: [...planned, ...rowless],
     otherRelations: [...catalog.otherRelations],

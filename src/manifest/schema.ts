@@ -116,6 +116,8 @@ export const databaseSchema = z.object({
   extensions: z.array(
     z.object({ name, version: text, relationOids: z.array(positive).meta({ description: 'its configuration tables among relations' }) }),
   ),
+  roles: z.array(z.object({ name, object: text.nullable().meta({ description: 'one of what needs it, in words' }) })),
+  tablespaces: z.array(name),
   schemas: z.array(z.object({ oid: positive, name })),
   relations: z.array(relationSchema),
   otherRelations: z.array(z.object({ oid: positive, schema: name, name, kind: z.string().regex(/^[vmf]$/) })),

@@ -8,7 +8,8 @@ export const formatEstimate = ({ value, error }: Estimate): string => `${formatB
 
 /** Free space beside an estimate of what will be stored that rests on samples. */
 export const judgeDisk = (freeBytes: number | null, stored: Estimate, place: string): Finding => {
-  if (freeBytes === null) return warn('disk', `the free space of ${place} is not known; about ${formatEstimate(stored)} will be stored`, 'Look with df.');
+  if (freeBytes === null)
+    return warn('disk', `the free space of ${place} is not known; about ${formatEstimate(stored)} will be stored`, 'Look with df.');
   const measured = `${formatBytes(freeBytes)} are free in ${place}, about ${formatEstimate(stored)} will be stored`;
   const lacking = stored.value + stored.error - freeBytes;
   const remedy = `Free ${formatBytes(Math.max(lacking, 1))} there, choose another --output-dir, or compress more.`;
@@ -24,7 +25,12 @@ const mostBloat = 2;
  * Free space beside sizes of tables alone, before a run: `fail` where even the best compression could not make it fit, else `warn` where it is less than all rows.
  * Null where there is plenty.
  */
-export const judgeDiskBySizes = (freeBytes: number | null, estimatedRawBytes: number, isCompressing: boolean, place: string): Finding | null => {
+export const judgeDiskBySizes = (
+  freeBytes: number | null,
+  estimatedRawBytes: number,
+  isCompressing: boolean,
+  place: string,
+): Finding | null => {
   if (freeBytes === null || freeBytes >= estimatedRawBytes) return null;
   const measured = `${formatBytes(freeBytes)} are free in ${place}, the tables take ${formatBytes(estimatedRawBytes)} before compression`;
   const least = estimatedRawBytes / (isCompressing ? mostRatio : mostBloat);

@@ -12,7 +12,10 @@ export const judgeMemory = (facts: Pick<MachineFacts, 'availableMemoryBytes' | '
   const limit = memoryLimitBytes === null ? '' : `, the control group allows ${formatBytes(memoryLimitBytes)}`;
   if (availableMemoryBytes === null && memoryLimitBytes === null) return ok('memory', 'not known on this machine');
   const available = availableMemoryBytes === null ? '' : `${formatBytes(availableMemoryBytes)} of memory are available`;
-  const measured = `${available}${limit}; dbbackup uses up to ${formatBytes(neededBytes)}, pg_dump has memory of its own`.replace(/^, /, '');
+  const measured = `${available}${limit}; dbbackup uses up to ${formatBytes(neededBytes)}, pg_dump has memory of its own`.replace(
+    /^, /,
+    '',
+  );
   const room = Math.min(availableMemoryBytes ?? Number.MAX_SAFE_INTEGER, memoryLimitBytes ?? Number.MAX_SAFE_INTEGER);
   const remedy = 'Use fewer --jobs or a lower --memory-limit, or free memory.';
   if (room < neededBytes) return fail('memory', measured, remedy);

@@ -1,4 +1,4 @@
-import { queryRow, type QuerySession, toNumber } from '../catalog/rows.js';
+import { type QuerySession, queryRow, toNumber } from '../catalog/rows.js';
 import { toDbbackupError } from '../core/errors.js';
 import { type Finding, fail, ok, warn } from '../core/findings.js';
 
@@ -19,7 +19,11 @@ const readPid = async (session: QuerySession): Promise<number> => toNumber(await
  */
 export const examinePooler = async (
   session: QuerySession,
-  { toldPid, firstPid, withSecondSession }: { readonly toldPid: number; readonly firstPid: number; readonly withSecondSession: WithSecondSession },
+  {
+    toldPid,
+    firstPid,
+    withSecondSession,
+  }: { readonly toldPid: number; readonly firstPid: number; readonly withSecondSession: WithSecondSession },
 ): Promise<Finding> => {
   if (toldPid === firstPid) return ok('pooler', `a direct connection to server process ${firstPid}`);
   const pooled = (how: string): Finding =>
@@ -36,7 +40,11 @@ export const examinePooler = async (
       const laterPid = await readPid(session);
       if (laterPid !== firstPid) return pooled(`one session was served by processes ${firstPid} and ${laterPid}`);
       await second.query('ROLLBACK');
-      return warn('pooler', 'the connection goes through a pooler that keeps sessions', `${remedy} Its pool must have room for all connections of the backup.`);
+      return warn(
+        'pooler',
+        'the connection goes through a pooler that keeps sessions',
+        `${remedy} Its pool must have room for all connections of the backup.`,
+      );
     });
   } catch (error) {
     const { message, details } = toDbbackupError(error);

@@ -90,8 +90,8 @@ const blindRelativeError = 0.5;
 /** The whole relation's raw and stored bytes. */
 export const foldSample = (sample: Sample, ranges: readonly SampledRange[]): { readonly raw: Estimate; readonly stored: Estimate } => {
   const scale = ({ rowCount, rowsInRange }: SampledRange): number => (rowsInRange === null || rowCount === 0 ? 1 : rowsInRange / rowCount);
-  const fold = (valueOf: (range: SampledRange) => number): Estimate => {
-    const values = ranges.map((range) => valueOf(range) * scale(range));
+  const fold = (pick: (range: SampledRange) => number): Estimate => {
+    const values = ranges.map((range) => pick(range) * scale(range));
     if (sample.method === 'whole') return exactly(values[0] ?? 0);
     const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
     const share = sample.blockCount / sample.blocksPerRange;
@@ -116,7 +116,10 @@ export interface Ratios {
 export const unknownRatios: Ratios = { rawPerSize: 1, storedPerRaw: 0.5 };
 
 /** What was not sampled: by its size and what the others are like. */
-export const guessBySize = (sizeBytes: number, { rawPerSize, storedPerRaw }: Ratios): { readonly raw: Estimate; readonly stored: Estimate } => {
+export const guessBySize = (
+  sizeBytes: number,
+  { rawPerSize, storedPerRaw }: Ratios,
+): { readonly raw: Estimate; readonly stored: Estimate } => {
   const raw = sizeBytes * rawPerSize;
   const stored = raw * storedPerRaw;
   return { raw: { value: raw, error: raw * blindRelativeError }, stored: { value: stored, error: stored * blindRelativeError } };

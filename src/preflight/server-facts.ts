@@ -58,9 +58,12 @@ const connectionRoomQuery = `SELECT least(
     ELSE d.datconnlimit - (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid) END)
 FROM pg_catalog.pg_roles r, pg_catalog.pg_database d WHERE r.rolname = SESSION_USER AND d.datname = pg_catalog.current_database()`;
 
-/** Cost: two round trips, some milliseconds. */
+/** For one query alone: nothing that stands in the session's own path is taken for an operator of the server's. */
+const safely = (sql: string): string => `SELECT pg_catalog.set_config('search_path', '', true); ${sql}`;
+
+/** Leaves the session as it is. Cost: two round trips, some milliseconds. */
 export const readServerFacts = async (session: QuerySession): Promise<ServerFacts> => {
-  const row = await queryRow(session, query);
+  const row = await queryRow(session, safely(query));
   return {
     backendPid: toNumber(row, 0),
     version: toNumber(row, 1),
@@ -76,6 +79,6 @@ export const readServerFacts = async (session: QuerySession): Promise<ServerFact
     frozenAge: toNumber(row, 11),
     multixactAge: toNumber(row, 12),
     relationCount: toNumber(row, 13),
-    connectionRoom: toNumber(await queryRow(session, connectionRoomQuery), 0),
+    connectionRoom: toNumber(await queryRow(session, safely(connectionRoomQuery)), 0),
   };
 };

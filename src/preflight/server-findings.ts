@@ -59,7 +59,11 @@ export const judgeTransactions = ({
   const measured = `the oldest other transaction is ${formatDuration(oldestTransactionSeconds * 1000)} old (${oldestTransactionOwner})`;
   return oldestTransactionSeconds < longTransactionSeconds
     ? ok('transactions', measured)
-    : warn('transactions', measured, 'End it if it is forgotten: with the backup’s snapshot it keeps dead rows from being removed, and its locks may stop the backup.');
+    : warn(
+        'transactions',
+        measured,
+        'End it if it is forgotten: with the backup’s snapshot it keeps dead rows from being removed, and its locks may stop the backup.',
+      );
 };
 
 /** The server stops taking writes about 3 million transactions before this. */
@@ -76,11 +80,19 @@ export const judgeWraparound = ({ frozenAge, multixactAge }: Pick<ServerFacts, '
     : warn('wraparound', measured, 'Run VACUUM (FREEZE) first: the snapshot of a long backup keeps rows from being frozen.');
 };
 
-export const judgeStandby = ({ isStandby, isFeedbackOn, standbyDelayMs }: Pick<ServerFacts, 'isStandby' | 'isFeedbackOn' | 'standbyDelayMs'>): Finding => {
+export const judgeStandby = ({
+  isStandby,
+  isFeedbackOn,
+  standbyDelayMs,
+}: Pick<ServerFacts, 'isStandby' | 'isFeedbackOn' | 'standbyDelayMs'>): Finding => {
   if (!isStandby) return ok('standby', 'the server is a primary');
   const delay = standbyDelayMs < 0 ? 'for ever' : formatDuration(standbyDelayMs);
   const measured = `the server is a standby: recovery waits for queries ${delay}, hot_standby_feedback is ${isFeedbackOn ? 'on' : 'off'}`;
   return isFeedbackOn || standbyDelayMs < 0
     ? ok('standby', measured)
-    : warn('standby', measured, 'Set max_standby_streaming_delay = -1 or hot_standby_feedback = on: else recovery ends the backup’s sessions.');
+    : warn(
+        'standby',
+        measured,
+        'Set max_standby_streaming_delay = -1 or hot_standby_feedback = on: else recovery ends the backup’s sessions.',
+      );
 };

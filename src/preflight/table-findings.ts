@@ -42,7 +42,10 @@ export const judgeRows = (rows: readonly LargestRow[], lookedAt: { readonly coun
   const { relation, ctid, rawBytes } = largest;
   const part = lookedAt.isPartial ? ', samples in those of many rows' : '';
   const measured = `the largest row is that of ${displayName(relation)} at ctid ${ctid}, about ${formatBytes(rawBytes)} as ${relation.format} (looked in ${formatPlural(lookedAt.count, 'table')}${part})`;
-  const asBinary = relation.format === 'text' ? 'Use --format binary if the table allows it, where bytea takes half the room, or split' : 'Split';
+  const asBinary =
+    relation.format === 'text' ? 'Use --format binary if the table allows it, where bytea takes half the room, or split' : 'Split';
   if (rawBytes > maxRowBytes) return fail('rows', measured, `${asBinary} the value: COPY cannot send a row of 1 GB or more.`);
-  return rawBytes > nearRowBytes ? warn('rows', measured, `${asBinary} the value before it grows: COPY cannot send a row of 1 GB or more.`) : ok('rows', measured);
+  return rawBytes > nearRowBytes
+    ? warn('rows', measured, `${asBinary} the value before it grows: COPY cannot send a row of 1 GB or more.`)
+    : ok('rows', measured);
 };

@@ -244,6 +244,8 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         owner: 'postgres',
         searchPath: ['public'],
         extensions: [],
+        roles: [],
+        tablespaces: [],
         schemas: [],
         otherRelations: [],
         foreignKeys: [],

@@ -79,6 +79,10 @@ export const scriptCommands = (scripted: Partial<Commands>): Commands => {
   };
   return {
     backup: unexpected,
+    preflight: unexpected,
+    preflightCluster: unexpected,
+    preflightRestore: unexpected,
+    estimate: unexpected,
     backupCluster: unexpected,
     restore: unexpected,
     listRestore: unexpected,

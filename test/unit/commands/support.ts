@@ -81,6 +81,8 @@ export const createManifest = (
       },
       searchPath: ['public'],
       extensions: [],
+      roles: [],
+      tablespaces: [],
       schemas: [],
       otherRelations: [],
       foreignKeys: [],

@@ -117,6 +117,8 @@ export const toFacts = (
           database,
           searchPath: ['public'],
           extensions: [],
+          roles: [],
+          tablespaces: [],
           schemas: [],
           otherRelations: [],
           foreignKeys: [],

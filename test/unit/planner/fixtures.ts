@@ -71,6 +71,8 @@ export const makeCatalog = (relations: readonly Relation[], facts: Partial<Serve
   },
   searchPath: ['public'],
   extensions: [],
+  roles: [],
+  tablespaces: [],
   schemas: [],
   otherRelations: [],
   foreignKeys: [],
