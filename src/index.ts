@@ -2,8 +2,8 @@
 export { backup } from './commands/backup.js';
 export { backupCluster } from './commands/backup-cluster.js';
 export { deleteBackup } from './commands/delete.js';
-export { listKeepers, stopKeepers } from './commands/keeper.js';
 export { type EstimateReport, estimate, type RelationEstimate } from './commands/estimate.js';
+export { listKeepers, stopKeepers } from './commands/keeper.js';
 export { list } from './commands/list.js';
 export type {
   BackupOptions,

@@ -120,6 +120,9 @@ export const estimateDatabase = async (
         'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
         `SET TRANSACTION SNAPSHOT '${snapshot.replaceAll("'", "''")}'`,
       ],
+      // The snapshot is this process's own, and nothing is kept that was read under it.
+      guardSql: null,
+      guardExpected: null,
     };
     const { jobs, compressionName: compression } = settings;
     const samples = await withScratch((directory) =>
