@@ -44,7 +44,7 @@ const buildAddon = () => {
     {
       inputs: hashFiles([...sources, 'binding.gyp', 'package-lock.json']),
       stampPath: 'build/Release/.setup-stamp',
-      isThere: () => listFiles('build/Release', (path) => /^build\/Release\/[^/]+\.node$/.test(path)).length > 0,
+      isThere: () => ['dbbackup.node', 'dbbackup-keeper'].every((name) => existsSync(join(root, 'build/Release', name))),
     },
     () => run('addon', process.execPath, buildAddonArgs),
   );

@@ -16,8 +16,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxPendingBytes = 256 * 1024;
 /// The attached one and some that look or stop.
 constexpr std::size_t kMaxClients = 16;
-/// How long a session that holds nothing yet waits for a client: its starter has died.
-constexpr milliseconds kUnheldTtl{10'000};
+/// How long a session that holds nothing yet waits for its first client: longer means that the starter has died.
+constexpr milliseconds kFirstClientTtl{10'000};
 constexpr std::uint32_t kNoNumber = 0xffffffff;
 
 std::uint32_t to_number(milliseconds duration) {
@@ -46,7 +46,8 @@ void Keeper::run() {
 Keeper::Clock::time_point Keeper::end_of_time() const {
   const bool is_attached = std::any_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->is_attached; });
   if (is_attached) return Clock::time_point::max();
-  return left_alone_ + (is_held_ ? start_.ttl : std::min(start_.ttl, kUnheldTtl));
+  if (is_held_) return left_alone_ + start_.ttl;
+  return left_alone_ + (had_client_ ? milliseconds{0} : kFirstClientTtl);
 }
 
 int Keeper::wait_limit_ms() const {
@@ -115,6 +116,7 @@ void Keeper::answer(Client& client, const Frame& frame) {
         throw Error(code::kLocked, "the keeper of " + start_.id + " serves process " + std::to_string(other->pid()) + " already");
     }
     client.is_attached = true;
+    had_client_ = true;
     client.send(describe());
   } else if (const auto* query = std::get_if<QueryRequest>(&request)) {
     if (queued_ || asker_ != nullptr) throw Error(code::kProtocolViolation, "a query before the last one's end");

@@ -56,6 +56,7 @@ class Keeper final : private QueryListener {
   std::string ping_sql_;
   std::optional<std::string> pinged_, note_;
   bool is_held_ = false;
+  bool had_client_ = false;
   bool is_stopping_ = false;
   std::chrono::system_clock::time_point started_at_ = std::chrono::system_clock::now();
   Clock::time_point last_query_ = Clock::now();

@@ -187,6 +187,7 @@ export class BackupRun {
       await globals?.read(run, databases);
       if (globals !== null && wave === waves.length) this.#globals = await globals.store(run);
       const tasks = queueTasks(databases, this.#tasks.length + 1);
+      for (const { hold } of members) await hold();
       // The pool is measured against the limit here, after pg_dump's output has passed.
       await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
         this.#copy(

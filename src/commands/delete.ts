@@ -1,11 +1,12 @@
 import { DbbackupError } from '../core/errors.js';
+import { endKeepers } from '../keeper/list.js';
 import { openLocalStorage } from '../storage/local-storage.js';
 import { openRepository } from '../storage/repository.js';
 import type { DeleteOptions, DeleteReport } from './options.js';
 import { isRunning } from './running.js';
 
 /**
- * Deletes a finished backup, or what an unfinished run left, for good. Cut off, it leaves an unfinished run that can be deleted again.
+ * Deletes a finished backup, or what an unfinished run left, for good; the snapshots that were kept for such a run are let go. Cut off, it leaves an unfinished run that can be deleted again.
  * Errors: `usage` without `isConfirmed`, `repository_not_found`, `not_a_repository`, `backup_not_found`, `locked` while the run goes on on this machine, `io_error`.
  */
 export const deleteBackup = async (options: DeleteOptions): Promise<DeleteReport> => {
@@ -22,5 +23,7 @@ export const deleteBackup = async (options: DeleteOptions): Promise<DeleteReport
     });
   }
   await repository.delete(id);
+  // What they hold could only serve to continue the run.
+  if (!isFinished) await endKeepers((keeper) => keeper.id === id && keeper.attachedPid === null);
   return { id, repository: storage.location, wasFinished: isFinished };
 };

@@ -1,6 +1,7 @@
 import { DbbackupError } from '../core/errors.js';
 import { endKeepers, readKeepers } from '../keeper/list.js';
 import type { KeeperState } from '../keeper/replies.js';
+import { toXminAge } from '../keeper/xmin-age.js';
 import type { KeeperListReport, KeeperStopOptions, KeeperStopReport, KeeperSummary } from './options.js';
 
 /** Lists the keepers of this user on this machine, the oldest first. Errors: `not_writable` when their directory is not this user's. */
@@ -26,5 +27,5 @@ const toSummary = (state: KeeperState): KeeperSummary => ({
   attachedPid: state.attachedPid,
   endsInMs: state.endsInMs,
   isHolding: state.isHolding,
-  xminAge: state.pinged === null || !/^\d+$/.test(state.pinged) ? null : Number(state.pinged),
+  xminAge: toXminAge(state),
 });

@@ -22,6 +22,9 @@ export interface WaveMember {
   /** Where the leader's transaction is. */
   readonly session: QuerySession;
   readonly leader: Leader;
+  /** From now on the snapshot outlives this process, for a run that continues: to be called once what such a run needs is stored. Without a keeper it does nothing. */
+  readonly hold: () => Promise<void>;
+  readonly keeper: Keeper | null;
 }
 
 export interface WaveParts {
@@ -48,7 +51,10 @@ const withSessions = <T>(
   if (source === undefined) return use(opened);
   return source.withSession((session) => {
     const overrides = { ...toSameServer(session), ...source.overrides };
-    return withSessions(sources, use, [...opened, { source, overrides, access: session, session, leader: createLocalLeader(session) }]);
+    return withSessions(sources, use, [
+      ...opened,
+      { source, overrides, access: session, session, leader: createLocalLeader(session), hold: async () => undefined, keeper: null },
+    ]);
   });
 };
 
@@ -66,7 +72,9 @@ const withKeepers = async <T>(
       const keeper = await start(parts, source, overrides);
       keepers.push(keeper);
       await becomeRole(keeper, parts.options);
-      members.push({ source, overrides, access, session: keeper.session, leader: createKeeperLeader(keeper, parts.areKeepersLeft) });
+      const leader = createKeeperLeader(keeper, parts.areKeepersLeft);
+      const hold = async (): Promise<void> => keeper.hold(await readPing(keeper.session));
+      members.push({ source, overrides, access, session: keeper.session, leader, hold, keeper });
     }
     return await use(members);
   } catch (error) {
@@ -99,11 +107,7 @@ const becomeRole = async ({ session }: Keeper, { connection: { role } }: BackupO
 export const createKeeperLeader = (keeper: Keeper, isLeft: () => boolean): Leader => {
   const leader = createLocalLeader(keeper.session);
   return {
-    takeSnapshot: async (options) => {
-      const held = await leader.takeSnapshot(options);
-      await keeper.hold(await readPing(keeper.session));
-      return held;
-    },
+    takeSnapshot: (options) => leader.takeSnapshot(options),
     adoptSnapshot: (known) => leader.adoptSnapshot(known),
     checkSnapshot: async () => {
       try {

@@ -30,7 +30,7 @@ export interface Keeper {
   /** What it tells about itself now. Errors: `connection_lost` when it has ended. */
   readState(): Promise<KeeperState>;
   /**
-   * The session now holds what is worth keeping: until this call the keeper ends soon after its client. `pingSql` is run every 30 seconds when nothing else is, in the
+   * The session now holds what is worth keeping: until this call the keeper ends with its client. `pingSql` is run every 30 seconds when nothing else is, in the
    * session as it then is; an error of it ends an open transaction.
    */
   hold(pingSql: string): Promise<void>;

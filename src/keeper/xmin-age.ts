@@ -1,4 +1,5 @@
 import type { Keeper } from './keeper.js';
+import type { KeeperState } from './replies.js';
 
 /**
  * How many transactions have begun since the session's snapshot was taken, as of the last checkpoint: `age()` stands still within a transaction. What is older than the
@@ -15,3 +16,6 @@ export const readPing = async (session: Keeper['session']): Promise<string> => {
   const { rows } = await session.query("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE')");
   return rows[0]?.[0] === 't' ? xminAgeQuery : emptyQuery;
 };
+
+/** The age that a keeper's last ping has read; null where none has. */
+export const toXminAge = ({ pinged }: KeeperState): number | null => (pinged === null || !/^\d+$/.test(pinged) ? null : Number(pinged));

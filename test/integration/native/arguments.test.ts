@@ -70,7 +70,14 @@ describe('arguments of the addon', () => {
 
   it('takes null only where the contract has it', async () => {
     await withEngine(async (engine) => {
-      const nullable = ['task.sources[0].lockSql', 'task.sources[0].checkSql', 'task.sources[0].checkExpected', 'task.sink'];
+      const nullable = [
+        'task.sources[0].lockSql',
+        'task.sources[0].checkSql',
+        'task.sources[0].checkExpected',
+        'task.session.guardSql',
+        'task.session.guardExpected',
+        'task.sink',
+      ];
       for (const path of pathsOf(copyOut)) {
         if (nullable.includes(show('task', path))) continue;
         await assert.rejects(engine.run(changed(copyOut, path, null) as TaskSpec), { code: 'usage' });
