@@ -136,8 +136,10 @@ export class BackupRun {
   async #save(): Promise<Manifest> {
     const { id, kind, options, settings, context, waves } = this.#parts;
     for (const [index, sources] of waves.entries()) {
-      await withWave({ id, options, signal: context.signal, areKeepersLeft: () => this.#areKeepersLeft }, sources, (members) =>
-        this.#saveWave(index + 1, members),
+      await withWave(
+        { id, options, signal: context.signal, areKeepersLeft: () => this.#areKeepersLeft, warn: this.#toRunParts().warn },
+        sources,
+        (members) => this.#saveWave(index + 1, members),
       );
     }
     const facts = {

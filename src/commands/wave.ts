@@ -3,7 +3,9 @@ import type { Leader } from '../catalog/leader.js';
 import type { QuerySession } from '../catalog/rows.js';
 import { createLocalLeader } from '../catalog/snapshot.js';
 import { DbbackupError } from '../core/errors.js';
+import { formatCount } from '../core/units.js';
 import { type Keeper, startKeeper } from '../keeper/keeper.js';
+import { withAgeWatch } from '../keeper/watch-age.js';
 import { readPing } from '../keeper/xmin-age.js';
 import type { Session } from '../native/session.js';
 import { adviseOnConnections } from './advise-on-connections.js';
@@ -33,6 +35,7 @@ export interface WaveParts {
   readonly signal: AbortSignal | undefined;
   /** Asked when a run ends before its wave is saved: whether its keepers stay, so that it can be continued. */
   readonly areKeepersLeft: () => boolean;
+  readonly warn: (messages: readonly string[]) => void;
 }
 
 /** Runs `use` with a leader for each source, in their order: of a keeper each, or of a session of this process without keepers. */
@@ -76,7 +79,12 @@ const withKeepers = async <T>(
       const hold = async (): Promise<void> => keeper.hold(await readPing(keeper.session));
       members.push({ source, overrides, access, session: keeper.session, leader, hold, keeper });
     }
-    return await use(members);
+    return await withAgeWatch(
+      members.flatMap(({ keeper, source }) =>
+        keeper === null ? [] : [{ keeper, onOld: (age: number) => parts.warn([toAgeWarning(source, age)]) }],
+      ),
+      () => use(members),
+    );
   } catch (error) {
     // Those whose leaders have let go of them are stopped or left already, and this does nothing.
     const finish = (keeper: Keeper): Promise<void> => (parts.areKeepersLeft() ? keeper.leave() : keeper.stop());
@@ -98,6 +106,9 @@ const start = ({ id, options, signal }: WaveParts, source: BackupSource, overrid
     throw adviseOnConnections(error);
   });
 };
+
+const toAgeWarning = ({ name }: BackupSource, age: number): string =>
+  `the snapshot of database ${JSON.stringify(name)} is ${formatCount(age)} transactions old: vacuum removes no rows that were deleted since, and old transaction IDs stay in use; dbbackup keeper stop ends it`;
 
 const becomeRole = async ({ session }: Keeper, { connection: { role } }: BackupOptions): Promise<void> => {
   if (role !== undefined) await session.query("SELECT pg_catalog.set_config('role', $1, false)", [role]);
