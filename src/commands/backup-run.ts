@@ -55,7 +55,7 @@ export class BackupRun {
   readonly #startedMs = systemClock.monotonicMs();
   readonly #startedAt = new Date(systemClock.nowMs()).toISOString();
   readonly #warnings: string[] = [];
-  readonly #builder = new ManifestBuilder();
+  #builder = new ManifestBuilder();
   readonly #databases: DatabaseFacts[] = [];
   readonly #tasks: QueuedTask[] = [];
   #globals: ManifestArchive | null = null;
@@ -162,7 +162,12 @@ export class BackupRun {
       globals: this.#globals,
       tasks: this.#tasks,
     };
-    return this.#builder.build(facts, new Date(systemClock.nowMs()).toISOString());
+    const manifest = this.#builder.build(facts, new Date(systemClock.nowMs()).toISOString());
+    // What it was made of is more than it is itself, and nobody's any more: a catalog of thousands of relations shall not stay while it is written.
+    this.#databases.length = 0;
+    this.#tasks.length = 0;
+    this.#builder = new ManifestBuilder();
+    return manifest;
   }
 
   /** Saves some databases whose snapshots are held at the same time. */
