@@ -304,9 +304,19 @@ const toClusterRestore = (id: string, flags: ClusterRestoreFlags): Request => {
   };
 };
 
+/** `--list` changes nothing, whatever else is asked for. */
+const refuseBesideList = (flags: RestoreFlags): void => {
+  const doing = ['create', 'clean', 'check', 'append', 'disableTriggers', 'loadViaPartitionRoot', 'mapSchema', 'resume'] as const;
+  const given = doing.find((name) => flags[name] !== undefined);
+  if (given === undefined) return;
+  const option = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw toUsageError(`--list does not go with ${option}`, 'It shows what would be restored into an empty database, and touches nothing.');
+};
+
 const toRestore = (id: string, flags: RestoreFlags): Request => {
   refuseUnconfirmed(flags, 'the target database with all it holds');
   if (flags.list === true) {
+    refuseBesideList(flags);
     const { outputDir, pgBinDir } = flags;
     return {
       command: 'restoreList',

@@ -59,6 +59,16 @@ const verifiedRow = (report: VerifyReport): Row => [
   `${formatPlural(report.fileCount, 'file')} in ${formatDuration(report.elapsedMs)}`,
 ];
 
+const partRow = (partOf: RestoreReport['partOf']): readonly Row[] => {
+  if (partOf === null) return [];
+  return [
+    [
+      'only part',
+      partOf === 'backup' ? 'what was chosen of the backup' : 'all of a backup of a part of a database; dbbackup show tells which',
+    ],
+  ];
+};
+
 export const formatRestoreReport = (report: RestoreReport, style: Style): string =>
   formatSummary(
     style.bold(
@@ -67,6 +77,7 @@ export const formatRestoreReport = (report: RestoreReport, style: Style): string
     [
       ['raw', formatBytes(report.rawBytes), formatRate(report.bytesPerSecond)],
       ['rows', formatCount(report.rowCount), formatPlural(report.relationCount, 'relation')],
+      ...partRow(report.partOf),
       ['memory', formatBytes(report.peakRssBytes), 'at its peak'],
       ...(report.checkedRelationCount === undefined
         ? []

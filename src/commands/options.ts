@@ -191,6 +191,8 @@ export interface RestoreReport {
   readonly elapsedMs: number;
   readonly bytesPerSecond: number;
   readonly peakRssBytes: number;
+  /** `backup`: options chose a part of what the backup holds; `database`: all of it, and the backup is one of a part of a database; null: a whole database. */
+  readonly partOf: 'backup' | 'database' | null;
   readonly warnings: readonly string[];
   /** Relations whose digests were found equal; present when `isChecking` was set. */
   readonly checkedRelationCount?: number;

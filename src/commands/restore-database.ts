@@ -17,7 +17,7 @@ import { presentEntriesQuery } from '../restore-kit/present-entries-sql.js';
 import { ownSearchPathSql, Quoting, toCopyFrom, toRefreshStatement, toSequenceStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { type ArchiveEntry, groupPostData, type PostDataGroups, splitIndexes } from '../tools/archive-list.js';
+import { type ArchiveEntry, groupPostData, type PostDataGroups, splitEntries } from '../tools/archive-list.js';
 import { findPending, type PendingEntries } from '../tools/pending-entries.js';
 import { type RestoreArchiveOptions, restoreComments, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
@@ -158,16 +158,25 @@ export class DatabaseRestore {
     return findPending(scope.entries, new Set(rows.map(([text]) => text ?? '')));
   }
 
-  /** Partitions are attached to parents of the target between their indexes and all else. */
+  /**
+   * Partitions are attached to parents of the target between their indexes and all else. Foreign keys come last where indexes are attached: a key to a table with partitions of partitions takes
+   * locks in another order than attaching does, and pg_restore's connections would run into a deadlock.
+   */
   async #restorePostData(entries: readonly ArchiveEntry[]): Promise<void> {
     const { archive, scope, jobs, scratch } = this.#parts;
     const restore = async (rest: readonly ArchiveEntry[]): Promise<void> =>
       this.#warn(await restorePostData(archive, { rest, jobs, listPath: join(scratch, 'rest.list') }));
-    if (scope.lateEntries.length === 0) return restore(entries);
-    const { indexes, rest } = splitIndexes(entries.filter((entry) => !scope.lateEntries.includes(entry)));
-    await restore(indexes);
-    this.#warn(await restorePreData(archive, await this.#findUnattached(), join(scratch, 'attach.list')));
-    await restore(rest);
+    let rest: readonly ArchiveEntry[] = entries.filter((entry) => !scope.lateEntries.includes(entry));
+    if (scope.lateEntries.length > 0) {
+      const { chosen, others } = splitEntries(rest, indexTypes);
+      await restore(chosen);
+      this.#warn(await restorePreData(archive, await this.#findUnattached(), join(scratch, 'attach.list')));
+      rest = others;
+    }
+    if (!rest.some(({ type }) => type === 'INDEX ATTACH')) return restore(rest);
+    const { chosen, others } = splitEntries(rest, foreignKeyTypes);
+    await restore(others);
+    await restore(chosen);
   }
 
   /** An earlier run may have attached some. */
@@ -465,6 +474,9 @@ const outsideRoots = (
     return parent === undefined ? [] : [[parent.oid, { ...relation, ...parent, kind: 'p' as const, segments: [] }] as const];
   });
 };
+
+const indexTypes: ReadonlySet<string> = new Set(['INDEX', 'CONSTRAINT', 'INDEX ATTACH']);
+const foreignKeyTypes: ReadonlySet<string> = new Set(['FK CONSTRAINT']);
 
 /** As in toLoadingConnection. */
 const writingSettings = ['SET synchronous_commit TO off', 'SET default_transaction_read_only TO off'];

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { prelude } from '../catalog/prelude.js';
 import { createEmit, systemClock } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
-import { type Selection, sectionNames, toSelection } from '../core/selection.js';
+import { isEverything, type Selection, sectionNames, toSelection } from '../core/selection.js';
 import { noAmount } from '../engine/progress.js';
 import type { Manifest } from '../manifest/schema.js';
 import { checkFilesPresent, listArchives, readManifest } from '../manifest/store.js';
@@ -105,7 +105,8 @@ export const restore = async (options: RestoreOptions, context: RunContext = {})
       const elapsedMs = Math.round(systemClock.monotonicMs() - startedMs);
       const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
       emit({ type: 'restore.finished', id, rowCount, rawBytes, ...speed });
-      const report = { id, database: name, relationCount, rowCount, rawBytes, ...speed, warnings };
+      const partOf = !isEverything(choice.selection) ? 'backup' : manifest.options.selection === null ? null : 'database';
+      const report = { id, database: name, relationCount, rowCount, rawBytes, ...speed, partOf, warnings } as const;
       return checkedRelationCount === undefined ? report : { ...report, checkedRelationCount };
     });
   });
@@ -123,6 +124,11 @@ const checkCombination = (options: RestoreOptions, { sections }: Selection): voi
   const isLoadingAlone = sections.includes('data') && !sections.includes('pre-data');
   if (options.isAppending === true && !isLoadingAlone)
     refuse('rows are added only to tables that are not created: --append needs --data-only');
+  if (!sections.includes('data')) {
+    if (options.isChecking === true) refuse('without rows there is nothing to compare: --check needs the section data');
+    if (options.isLoadingViaRoot === true)
+      refuse('without rows nothing goes through a root: --load-via-partition-root needs the section data');
+  }
   if (options.isAppending === true && options.isChecking === true) refuse('rows that were there already cannot be told from added ones');
   if (options.areTriggersDisabled === true && !isLoadingAlone) refuse('triggers are disabled only with --data-only');
   if (Object.keys(options.schemaMap ?? {}).length === 0) return;

@@ -30,6 +30,8 @@ export const toBackupSettings = (options: BackupOptions) => {
   const selection = toSelection(options.selection ?? {});
   const isUnloggedDataLeftOut = options.isUnloggedDataLeftOut === true;
   const hasLargeObjects = options.hasLargeObjects ?? null;
+  if (hasLargeObjects === true && !selection.sections.includes('data'))
+    throw new DbbackupError('usage', 'large objects are rows: they cannot be saved where only definitions are');
   const isWhole = isEverything(selection) && !isUnloggedDataLeftOut && hasLargeObjects !== false;
   return {
     jobs: toJobs(options.jobs),

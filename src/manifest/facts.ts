@@ -26,6 +26,8 @@ export interface BackupFacts {
   readonly relationCount: number | null;
   /** `exact`: all rows are of one snapshot. Null for an unfinished run. */
   readonly consistency: string | null;
+  /** Whether options left something of a database out. Null where it is not known. */
+  readonly isPartial: boolean | null;
   readonly problem: string | null;
 }
 
@@ -56,6 +58,7 @@ const noFacts = {
   storedBytes: null,
   relationCount: null,
   consistency: null,
+  isPartial: null,
   problem: null,
 } as const;
 
@@ -78,6 +81,7 @@ const toFinishedFacts = (manifest: Manifest): BackupFacts => ({
   storedBytes: manifest.totals.storedBytes,
   relationCount: manifest.totals.relationCount,
   consistency: manifest.consistency,
+  isPartial: manifest.options.selection !== null,
   problem: null,
 });
 

@@ -475,9 +475,9 @@ restore_archive() { # archive jobs options...
 # Of a part of a database: what needs a relation that is outside cannot be made, nor what needs that in turn, and a schema that was named may exist already. The
 # list tells each by the OIDs of its catalog and its own, and what depends on it, never by a name.
 list_entries() {
-  local line id oid key count present='' is_changing=yes has_left=no
-  local ids=()
-  local -A lines=() needs=() id_of=() left_out=() is_index=() attach_of=()
+  local line id oid key child present='' is_changing=yes has_left=no
+  local ids=() index_attach=()
+  local -A lines=() needs=() id_of=() left_out=() is_table=() attach_of=()
   list_options=()
   if [[ ${config[SCHEMAS]} == yes ]]; then
     present=$(run_psql --file="$folder/session.sql" --file="$folder/schemas.sql") || fail $status_failed 'the target cannot be reached'
@@ -489,7 +489,7 @@ list_entries() {
       id=${BASH_REMATCH[1]}
       ids+=("$id")
       lines[$id]=$line needs[$id]='' id_of[${BASH_REMATCH[2]}:${BASH_REMATCH[3]}]=$id
-      if [[ $line =~ $index_form ]]; then is_index[$id]=yes; fi
+      if [[ $line =~ $table_form ]]; then is_table[$id]=yes; fi
     elif [[ $line =~ $needs_form ]]; then
       needs[$id]=${BASH_REMATCH[1]}
     fi
@@ -499,21 +499,24 @@ list_entries() {
   done
   # A partition stands alone where it is not attached; its indexes have nothing to be attached to.
   for id in "${ids[@]}"; do
-    if [[ ${lines[$id]} =~ $attach_form ]]; then
-      # Of one whose parent is outside the list tells the partition alone.
-      read -r oid key <<<"${needs[$id]}"
-      [[ -n $key ]] || attach_of[${oid:-none}]=$id
-    elif [[ ${lines[$id]} =~ $index_attach_form ]]; then
-      count=" "
-      for oid in ${needs[$id]}; do [[ -z ${is_index[$oid]-} || $count == *" $oid "* ]] || count+="$oid "; done
-      [[ $count == *' '*' '*' '* ]] || left_out[$id]=yes
-    fi
+    [[ ${lines[$id]} =~ $attach_form ]] || continue
+    # No other table that the entry names needs the partition. For what is not in the archive it names that one's own parents, in any order.
+    child=none
+    for oid in ${needs[$id]}; do
+      [[ -n ${is_table[$oid]-} ]] || continue
+      if [[ $child == none || " ${needs[$oid]} " == *" $child "* ]]; then child=$oid; fi
+    done
+    if [[ ${BASH_REMATCH[1]} == TABLE ]]; then attach_of[$child]=$id; else index_attach+=("$id $child"); fi
   done
   for oid in ${config[OUTWARD_CHILDREN]}; do
     id=${id_of[1259:$oid]-}
     [[ -n $id ]] || continue
     [[ -n ${attach_of[$id]-} ]] || fail $status_failed "a table inherits from one that is not in this backup: ${lines[$id]#*; }; only dbbackup leaves it out"
     left_out[${attach_of[$id]}]=yes
+  done
+  for key in "${index_attach[@]}"; do
+    read -r id oid <<<"$key"
+    [[ -z ${left_out[${attach_of[$oid]:-none}]-} ]] || left_out[$id]=yes
   done
   while [[ $is_changing == yes ]]; do
     is_changing=no
@@ -544,9 +547,50 @@ list_entries() {
 }
 
 readonly entry_form='^([0-9]+); ([0-9]+) ([0-9]+) ' needs_form='^;[[:space:]]+depends on:(( [0-9]+)+)'
-readonly index_form='^[0-9]+; [0-9]+ [0-9]+ (INDEX|CONSTRAINT) ' attach_form='^[0-9]+; [0-9]+ [0-9]+ TABLE ATTACH ' index_attach_form='^[0-9]+; [0-9]+ [0-9]+ INDEX ATTACH '
+readonly key_form='^([0-9]+); [0-9]+ [0-9]+ FK CONSTRAINT ' comment_form='^[0-9]+; [0-9]+ [0-9]+ COMMENT '
+readonly table_form='^[0-9]+; 1259 [0-9]+ (FOREIGN )?TABLE ' attach_form='^[0-9]+; [0-9]+ [0-9]+ (TABLE|INDEX) ATTACH ' index_attach_form='^[0-9]+; [0-9]+ [0-9]+ INDEX ATTACH '
 # What goes without saying.
 readonly quiet_form='^[0-9]+; [0-9]+ [0-9]+ (COMMENT|ACL|SECURITY LABEL|INDEX ATTACH) '
+
+# Foreign keys come last where indexes are attached to those of partitioned tables: the two take locks in different orders, and connections of pg_restore would run
+# into a deadlock.
+restore_post_data() {
+  local line id need entry='' list=early has_attached=no
+  local -A wanted=() keys=()
+  if ((jobs > 1)); then
+    pg_restore --list --verbose "$work/schema.dump" >"$work/all.list" || return 1
+    while IFS= read -r line; do
+      if [[ $line =~ $index_attach_form ]]; then has_attached=yes; fi
+      if [[ $line =~ $key_form ]]; then keys[${BASH_REMATCH[1]}]=yes; fi
+    done <"$work/all.list"
+  fi
+  if [[ $has_attached == no ]] || ((${#keys[@]} == 0)); then
+    restore_archive "$work/schema.dump" "$jobs" --section=post-data "${list_options[@]}"
+    return
+  fi
+  # What list_entries has left out stays out.
+  if ((${#list_options[@]} > 0)); then
+    while IFS= read -r line; do wanted[${line%%;*}]=yes; done <"$work/wanted.list"
+  fi
+  : >"$work/early.list"
+  : >"$work/keys.list"
+  while IFS= read -r line; do
+    if [[ $line =~ $entry_form ]]; then
+      [[ -z $entry ]] || printf '%s\n' "$entry" >>"$work/$list.list"
+      entry=$line list=early id=${BASH_REMATCH[1]}
+      if [[ -n ${keys[$id]-} ]]; then list=keys; fi
+      if ((${#list_options[@]} > 0)) && [[ -z ${wanted[$id]-} ]]; then entry=''; fi
+    elif [[ $line =~ $needs_form && $entry =~ $comment_form ]]; then
+      [[ $line =~ $needs_form ]]
+      for need in ${BASH_REMATCH[1]}; do
+        if [[ -n ${keys[$need]-} ]]; then list=keys; fi
+      done
+    fi
+  done <"$work/all.list"
+  [[ -z $entry ]] || printf '%s\n' "$entry" >>"$work/$list.list"
+  restore_archive "$work/schema.dump" "$jobs" --section=post-data --use-list="$work/early.list" || return 1
+  [[ ! -s $work/keys.list ]] || restore_archive "$work/schema.dump" "$jobs" --section=post-data --use-list="$work/keys.list"
+}
 
 # --- data
 
@@ -801,7 +845,7 @@ restore_database() {
     load_large_objects
   fi
   say "creating indexes and constraints$title"
-  restore_archive "$work/schema.dump" "$jobs" --section=post-data "${list_options[@]}" || fail $status_failed "an index or constraint could not be created$title"
+  restore_post_data || fail $status_failed "an index or constraint could not be created$title"
   say "setting sequences, refreshing materialized views, analysing$title"
   run_psql --output=/dev/null --file="$folder/session.sql" --file="$folder/finish.sql" || fail $status_failed "the last steps failed$title"
   check_existing_tables end 'rows were loaded, and some have no referent'

@@ -101,14 +101,13 @@ export const groupPostData = (entries: readonly ArchiveEntry[], relationOids: re
   return { byRelation, rest };
 };
 
-/** Parts indexes and what makes or attaches them, with their comments, from all other entries; both keep their order. */
-export const splitIndexes = (
+/** Parts entries of some types, with their comments, from all others; both keep their order. */
+export const splitEntries = (
   entries: readonly ArchiveEntry[],
-): { readonly indexes: readonly ArchiveEntry[]; readonly rest: readonly ArchiveEntry[] } => {
-  const ids = new Set(entries.flatMap(({ type, dumpId }) => (indexTypes.has(type) ? [dumpId] : [])));
-  const isIndex = ({ type, dumpId, dependencies }: ArchiveEntry): boolean =>
+  types: ReadonlySet<string>,
+): { readonly chosen: readonly ArchiveEntry[]; readonly others: readonly ArchiveEntry[] } => {
+  const ids = new Set(entries.flatMap(({ type, dumpId }) => (types.has(type) ? [dumpId] : [])));
+  const isChosen = ({ type, dumpId, dependencies }: ArchiveEntry): boolean =>
     ids.has(dumpId) || (type === 'COMMENT' && dependencies.some((id) => ids.has(id)));
-  return { indexes: entries.filter(isIndex), rest: entries.filter((entry) => !isIndex(entry)) };
+  return { chosen: entries.filter(isChosen), others: entries.filter((entry) => !isChosen(entry)) };
 };
-
-const indexTypes: ReadonlySet<string> = new Set(['INDEX', 'CONSTRAINT', 'INDEX ATTACH']);

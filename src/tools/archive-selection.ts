@@ -134,7 +134,12 @@ class Archive {
     for (const entry of entries) {
       if (!ownTypes.has(entry.type)) continue;
       const key = this.#keyOf(entry);
-      const owner = key === undefined ? this.#firstRelation(entry) : this.#idOfRelation.get(key.relationOid);
+      const owner =
+        key !== undefined
+          ? this.#idOfRelation.get(key.relationOid)
+          : entry.type.endsWith(' ATTACH')
+            ? this.#lowestRelation(entry)
+            : this.#firstRelation(entry);
       if (owner !== undefined) this.#ownerOf.set(entry.dumpId, owner);
     }
   }
@@ -148,6 +153,12 @@ class Archive {
       const needed = this.#byId.get(id);
       return needed !== undefined && isRelation(needed) && needed.type !== 'SEQUENCE';
     });
+  }
+
+  /** The partition that an entry attaches, or whose index: no other relation that the entry names needs it. For what pg_dump leaves out it names that one's own parents, in any order. */
+  #lowestRelation({ dependencies }: ArchiveEntry): number | undefined {
+    const relations = dependencies.flatMap((id) => this.#byId.get(id) ?? []).filter(isRelation);
+    return relations.find(({ dumpId }) => !relations.some((other) => other.dependencies.includes(dumpId)))?.dumpId;
   }
 
   describe(dumpId: number): string {
@@ -234,14 +245,22 @@ class Archive {
     return warnings;
   }
 
-  /** Entries that attach partitions to parents which are not made by this restore. Takes out those of the indexes: the first bring them along, or the parents are not there. */
+  /**
+   * Entries that attach partitions to parents which are not made by this restore. Takes out those of indexes, but where the parent is made: the first bring them along, or the parents are not there.
+   * For what pg_dump leaves out it tells what that would have depended on, so an entry may name the parent's parent.
+   */
   attachLate(kept: Set<number>): ReadonlySet<number> {
     const late = new Set<number>();
+    const attached = new Set<number>();
     for (const { dumpId, type, dependencies } of this.#entries) {
-      if (!kept.has(dumpId)) continue;
-      if (type === 'INDEX ATTACH' && new Set(dependencies.filter((id) => this.#isIndex(id) && kept.has(id))).size < 2) kept.delete(dumpId);
-      if (type === 'TABLE ATTACH' && dependencies.filter((id) => kept.has(id)).length < 2) late.add(dumpId);
+      const child = this.#ownerOf.get(dumpId);
+      if (type !== 'TABLE ATTACH' || child === undefined || !kept.has(dumpId)) continue;
+      const isOutward = this.#outwardOf.has(`parent ${this.#byId.get(child)?.oid}`);
+      if (isOutward || dependencies.filter((id) => kept.has(id)).length < 2) late.add(dumpId);
+      else attached.add(child);
     }
+    for (const { dumpId, type } of this.#entries)
+      if (type === 'INDEX ATTACH' && !attached.has(this.#ownerOf.get(dumpId) ?? -1)) kept.delete(dumpId);
     return late;
   }
 

@@ -79,6 +79,50 @@ describe('a part that leads out of itself', () => {
       });
     }));
 
+  test('a level of a tree that is left out: what is below stands alone', () =>
+    withScene(tree, async (scene) => {
+      const whole = await scene.backUp();
+      const part = await scene.backUp(['-T', 'ev_2']);
+      for (const [id, options] of [
+        [whole, ['-T', 'ev_2']],
+        [part, []],
+      ] as const)
+        await withDatabase(scene.cluster, async (target) => {
+          const told = expectWarned(await scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), ...options]));
+          assert.match(told, /TABLE ATTACH public ev_2a \S+ is left out/);
+          assert.equal(await ask(scene, target, 'SELECT count(*), (SELECT count(*) FROM ev_2a) FROM ev'), '10|5');
+          assert.equal(await ask(scene, target, ofPartition), await ask(scene, scene.database, ofPartition));
+        });
+      await withDatabase(scene.cluster, async (target) => {
+        const script = await runScript(scene, part, target);
+        assert.equal(script.status, 0, script.stderr);
+        assert.equal(await ask(scene, target, 'SELECT count(*), (SELECT count(*) FROM ev_2a) FROM ev'), '10|5');
+        assert.equal(await ask(scene, target, ofPartition), await ask(scene, scene.database, ofPartition));
+      });
+    }));
+
+  test('foreign keys to a table with partitions of partitions are made while nothing else is: no deadlock', () =>
+    withScene(
+      `CREATE TABLE big (a int, b int, c text, PRIMARY KEY (a, b)) PARTITION BY RANGE (a); CREATE INDEX ON big (c); CREATE INDEX ON big (b, c);
+DO $$BEGIN FOR i IN 0..5 LOOP EXECUTE format('CREATE TABLE big_%s PARTITION OF big FOR VALUES FROM (%s) TO (%s) PARTITION BY HASH (b)', i, i, i + 1);
+  FOR k IN 0..2 LOOP EXECUTE format('CREATE TABLE big_%s_%s PARTITION OF big_%s FOR VALUES WITH (MODULUS 3, REMAINDER %s)', i, k, i, k); END LOOP; END LOOP; END$$;
+INSERT INTO big SELECT i % 6, i, 'c' FROM generate_series(1, 60) i; CREATE TABLE one (a int, b int, CONSTRAINT first FOREIGN KEY (a, b) REFERENCES big);
+CREATE TABLE two (a int, b int, CONSTRAINT second FOREIGN KEY (a, b) REFERENCES big); COMMENT ON CONSTRAINT second ON two IS 'kept';`,
+      async (scene) => {
+        const id = await scene.backUp();
+        const facts = `SELECT string_agg(conname, ',' ORDER BY conname), (SELECT count(*) FROM pg_index WHERE NOT indisvalid), (SELECT description FROM pg_description WHERE classoid = 'pg_constraint'::regclass)
+FROM pg_constraint WHERE contype = 'f' AND conparentid = 0`;
+        for (const restore of [
+          (target: string) => scene.run(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--jobs', '8']),
+          (target: string) => runScript(scene, id, target, '-j', '8'),
+        ])
+          await withDatabase(scene.cluster, async (target) => {
+            expectSuccess(await restore(target));
+            assert.equal(await ask(scene, target, facts), 'first,second|0|kept');
+          });
+      },
+    ));
+
   const reading = `CREATE TABLE log (id int); INSERT INTO log VALUES (1); CREATE TABLE t (id int); INSERT INTO t VALUES (7);
 CREATE RULE noted AS ON INSERT TO t DO ALSO INSERT INTO log VALUES (new.id); CREATE VIEW logv AS SELECT * FROM log; COMMENT ON VIEW logv IS 'v'; CREATE VIEW logw AS SELECT * FROM logv;
 CREATE MATERIALIZED VIEW logm AS SELECT count(*) AS n FROM logw; CREATE INDEX ON logm (n); CREATE MATERIALIZED VIEW tm AS SELECT count(*) AS n FROM t;

@@ -164,6 +164,49 @@ describe('a part of a backup is restored', () => {
       expectFailure(await scene.run(['restore', 'single', id]), { status: 2, code: 'usage', message: /--target-db/ });
     }));
 
+  test('options that contradict each other are refused before anything is done', () =>
+    withScene(sql, async (scene) => {
+      const id = await scene.backUp();
+      const restoring = ['restore', 'single', id];
+      const target = ['--target-db', scene.cluster.uri('no_such_database')];
+      const saving = ['backup', 'single', scene.cluster.uri(scene.database)];
+      const refused: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+        [[...restoring, '--list', '--create'], /--list does not go with --create/],
+        [[...restoring, '--list', '--map-schema', 'hr=x'], /--list does not go with --map-schema/],
+        [[...restoring, '--list', ...target, '--check'], /--list does not go with --check/],
+        [[...restoring, ...target, '--schema-only', '--check'], /nothing to compare/],
+        [[...restoring, ...target, '--section', 'post-data', '--load-via-partition-root'], /nothing goes through a root/],
+        [[...restoring, ...target, '--schema-only', '--append'], /--append needs --data-only/],
+        [[...restoring, ...target, '--schema-only', '--disable-triggers'], /only with --data-only/],
+        [[...restoring, ...target, '--schema-only', '--data-only'], /cannot be used with/],
+        [[...restoring, ...target, '--data-only', '--section', 'data'], /cannot be used with/],
+        [[...saving, '--schema-only', '--large-objects'], /large objects are rows/],
+      ];
+      for (const [args, message] of refused) expectFailure(await scene.run(args), { status: 2, code: 'usage', message, hint: /.*/ });
+      assert.equal(expectSuccess(await runCli(['list', '--quiet', '--output-dir', scene.repository])).trim(), id, 'no second backup');
+    }));
+
+  test('list, and the summary of a restore, tell what is a part', () =>
+    withScene(sql, async (scene) => {
+      const whole = await scene.backUp();
+      const part = await scene.backUp(['-t', 'plain']);
+      const listed = expectSuccess(await runCli(['list', '--output-dir', scene.repository])).split('\n');
+      assert.match(listed.find((line) => line.startsWith(part)) ?? '', /exact, a part$/);
+      assert.match(listed.find((line) => line.startsWith(whole)) ?? '', /exact$/);
+      const told = async (id: string, ...options: readonly string[]): Promise<string> => {
+        let text = '';
+        await withDatabase(scene.cluster, async (target) => {
+          text = expectSuccess(
+            await runCli(['restore', 'single', id, '--target-db', scene.cluster.uri(target), '--output-dir', scene.repository, ...options]),
+          );
+        });
+        return text;
+      };
+      assert.match(await told(part), /only part +all of a backup of a part of a database/);
+      assert.match(await told(whole, '-t', 'plain'), /only part +what was chosen of the backup/);
+      assert.doesNotMatch(await told(whole), /only part/);
+    }));
+
   test('a backup of a part restores alone, without the foreign keys that lead out of it', () =>
     withScene(sql, async (scene) => {
       const id = await scene.backUp(['-t', 'sales.orders']);

@@ -41,6 +41,8 @@ backup shop-20260102t030405z-k3f9 restored into shop_copy in 30.0 s
   checked  312 relations  equal to the backup
 `,
   );
+  assert.match(formatRestoreReport({ ...restoreReport, partOf: 'backup' }, style), /only part +what was chosen of the backup/);
+  assert.match(formatRestoreReport({ ...restoreReport, partOf: 'database' }, style), /only part +all of a backup of a part of a database/);
 });
 
 test('a verify’s summary names damaged files and tables', () => {
@@ -70,6 +72,7 @@ const summary: BackupSummary = {
   storedBytes: gibi / 2,
   relationCount: 312,
   consistency: 'exact',
+  isPartial: false,
   problem: null,
   isRunning: false,
 };
@@ -89,10 +92,13 @@ test('a list of backups', () => {
     problem: 'no',
   };
   assert.equal(
-    formatList({ repository: '/b', backups: [summary, { ...summary, id: 'long-name-2', database: 'a\nb' }, damaged] }, false),
+    formatList(
+      { repository: '/b', backups: [summary, { ...summary, id: 'long-name-2', database: 'a\nb', isPartial: true }, damaged] },
+      false,
+    ),
     `ID           DATABASE  FINISHED                  RAW  STORED  RELATIONS  CONSISTENCY
 shop-1       shop      2026-01-02T03:05:05Z  1.50 GB  512 MB        312  exact
-long-name-2  a\\x0ab    2026-01-02T03:05:05Z  1.50 GB  512 MB        312  exact
+long-name-2  a\\x0ab    2026-01-02T03:05:05Z  1.50 GB  512 MB        312  exact, a part
 old          -         -                           -       -          -  damaged
 `,
   );

@@ -60,6 +60,7 @@ export const restoreReport: RestoreReport = {
   elapsedMs: 30_000,
   bytesPerSecond: 51 * 1024 ** 2,
   peakRssBytes: 98 * 1024 ** 2,
+  partOf: null,
   warnings: [],
 };
 

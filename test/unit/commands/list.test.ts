@@ -25,7 +25,16 @@ test('finished backups come by time of start, whatever their IDs', () =>
     assert.deepEqual(report.backups[0], {
       ...{ id: 'c', state: 'finished', kind: 'single', database: 'shop', databases: ['shop'] },
       ...{ startedAt: '2026-01-02T00:00:00.000Z', finishedAt: '2026-01-02T00:01:00.000Z' },
-      ...{ rowCount: 10, rawBytes: 100, storedBytes: 5, relationCount: 1, consistency: 'exact', problem: null, isRunning: false },
+      ...{
+        rowCount: 10,
+        rawBytes: 100,
+        storedBytes: 5,
+        relationCount: 1,
+        consistency: 'exact',
+        isPartial: false,
+        problem: null,
+        isRunning: false,
+      },
     });
   }));
 
