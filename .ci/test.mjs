@@ -7,7 +7,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { listFiles, root } from './steps.mjs';
 
-const folders = ['unit', 'integration', 'contract', 'faults', 'e2e', 'oracle'];
+const folders = ['unit', 'damaged', 'integration', 'contract', 'faults', 'e2e', 'oracle'];
 const withoutCluster = /^dist-dev\/test\/unit\//;
 const args = process.argv.slice(2);
 
