@@ -2,9 +2,9 @@ import { readIdentifier, scriptPatterns } from './sql-script.js';
 
 const { identifier } = scriptPatterns;
 
-/** A membership as pg_dumpall writes it, as a whole: what is quoted cannot pass for another part of it. */
+/** A membership as pg_dumpall or `orderMemberships` writes it, as a whole: what is quoted cannot pass for another part of it. */
 const membershipForm = new RegExp(
-  `^(GRANT (${identifier}) TO (${identifier})(?: WITH ((?:ADMIN|INHERIT|SET) (?:OPTION|TRUE|FALSE)(?:, (?:ADMIN|INHERIT|SET) (?:OPTION|TRUE|FALSE))*))?) GRANTED BY (${identifier});$`,
+  `^(GRANT (${identifier}) TO (${identifier})(?: WITH ((?:ADMIN|INHERIT|SET) (?:OPTION|TRUE|FALSE)(?:, (?:ADMIN|INHERIT|SET) (?:OPTION|TRUE|FALSE))*))?)(?: GRANTED BY (${identifier}))?;$`,
 );
 const superuserForm = new RegExp(`^ALTER ROLE (${identifier}) WITH SUPERUSER[ ;]`);
 
