@@ -1,7 +1,8 @@
 import { DbbackupError } from '../core/errors.js';
 import { type NamePattern, parseNamePattern, toServerRegex } from '../core/name-pattern.js';
 import { isNarrowed, type Selection } from '../core/selection.js';
-import type { QuerySession } from './rows.js';
+import { prelude } from './prelude.js';
+import { type QuerySession, queryRow, toText } from './rows.js';
 
 /** What of the database is saved, by OID. */
 export interface Scope {
@@ -82,6 +83,12 @@ export const readScope = async (
     hasExtensions: !narrowed,
     isRefreshing: selection.isRefreshing,
   };
+};
+
+/** Errors: those of `readScope`, before anything is begun. `session` gets the settings of a reading one. */
+export const checkScope = async (session: QuerySession, options: ScopeOptions): Promise<void> => {
+  for (const sql of prelude('UTF8')) await session.query(sql);
+  await readScope(session, options, toText(await queryRow(session, 'SELECT pg_catalog.current_database()'), 0));
 };
 
 const match = async (

@@ -153,6 +153,15 @@ const toParseError = (error: unknown, argv: readonly string[]): unknown => {
     .replace(/^error: /, '')
     .replace(/^(unknown option '[^=']*)=.*'$/s, "$1'")
     .replace(/\.$/, '');
+  const part =
+    /^unknown option '(-[tnTN]|--(?:table|schema|exclude-table|exclude-schema|exclude-table-data|schema-only|data-only|section|database))'$/.exec(
+      message,
+    );
+  if (part !== null && argv[1] === 'cluster')
+    return toUsageError(
+      message,
+      `A cluster is taken as a whole, but for --exclude-database: ${argv[0]} single takes a part of a database.`,
+    );
   if (message === "unknown option '-h'") return toUsageError(message, '-h is the host, as in psql; the help is --help.');
   return toUsageError(message, second.startsWith('(') ? `${second.slice(1, -1)} ${seeHelp}` : seeHelp);
 };

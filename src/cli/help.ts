@@ -28,6 +28,8 @@ Examples:
   dbbackup list
   dbbackup verify ID
   dbbackup restore single ID --target-db shop_copy --create
+  dbbackup backup cluster -h db.example.com
+  dbbackup restore cluster ID -h new.example.com
 
 The backups stand in ./backups, or where --output-dir or DBBACKUP_OUTPUT_DIR says. Sizes are 1024-based,
 as in PostgreSQL: 1GB is 1024 MB. dbbackup COMMAND --help tells each command's options and exit statuses.`;

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { checkScope } from '../catalog/scope.js';
 import { systemClock } from '../core/context.js';
 import { createJournal } from '../manifest/journal.js';
 import { processHost } from '../native/host.js';
@@ -61,6 +62,8 @@ export const runBackup = async (
     if (options.isPreflightLeftOut !== true)
       await checkBefore(options, session, storage.location, context, toolNames.length === 1 && settings.scope === undefined);
     const { stem, ...scope } = await toScope(session, choose);
+    // Before there is a run that could be left unfinished.
+    if (settings.scope !== undefined) await checkScope(session, settings.scope);
     await openOrCreateRepository(storage);
     const id = newBackupId(stem, new Date(systemClock.nowMs()), randomInt);
     const journal = await createJournal(storage, id);

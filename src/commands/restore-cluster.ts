@@ -17,7 +17,7 @@ import { nameInBackup } from '../storage/layout.js';
 import { openLocalStorage } from '../storage/local-storage.js';
 import { openRepository } from '../storage/repository.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { type DatabaseScript, readDatabaseScript } from '../tools/database-properties.js';
+import { type DatabaseScript, readDatabaseScript, toCreationFor } from '../tools/database-properties.js';
 import { findTools, toMajor } from '../tools/find-tools.js';
 import type { RestoreArchiveOptions } from '../tools/restore-archive.js';
 import { runScript } from '../tools/run-script.js';
@@ -36,7 +36,7 @@ import { openLedger, withLedger } from './restore-resume.js';
 import { examineTarget } from './restore-scope.js';
 import { toSameServer, withSession } from './sessions.js';
 import { toBytesPerSecond, toJobs } from './settings.js';
-import { createStatement, findUserObject, formatSql } from './target.js';
+import { checkLocale, createStatement, findUserObject, formatSql } from './target.js';
 
 /**
  * Restores a backup of a cluster: roles and tablespaces that the target lacks, then each database with its properties and contents, one after the other. Roles and
@@ -216,15 +216,17 @@ class ClusterRestore {
       );
     for (const database of databases) {
       const { name } = database;
-      if (!existing.has(name)) continue;
-      const state = options.isResuming === true ? await this.#withDatabase(name, (opened) => this.#readState(opened, database)) : null;
+      const isThere = existing.has(name);
+      const state =
+        isThere && options.isResuming === true ? await this.#withDatabase(name, (opened) => this.#readState(opened, database)) : null;
       if (state !== null) {
         begun.set(name, state);
         continue;
       }
       const isFixed = this.#isFixed(name);
-      if (options.isCleaning === true && !isFixed) {
-        await checkDroppable(session, name);
+      if (!isThere || (options.isCleaning === true && !isFixed)) {
+        checkLocale(session.info().serverVersion, database);
+        if (isThere) await checkDroppable(session, name);
         continue;
       }
       const wanted = options.areTablespacesLeftOut === true ? { ...database, tablespace: 'pg_default' } : database;
@@ -306,7 +308,7 @@ class ClusterRestore {
     const hasTablespace = options.areTablespacesLeftOut === true && creation.some((sql) => / TABLESPACE = /.test(sql));
     const create = async (): Promise<void> => {
       if (hasTablespace) await session.query(await createStatement(session, database.name, database));
-      else await run(creation);
+      else await run(toCreationFor(creation, toMajor(session.info().serverVersion)));
     };
     if (!isKept) await (exists ? this.#replace(database.name, create) : create());
     await run(properties);

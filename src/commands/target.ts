@@ -99,36 +99,40 @@ export const formatSql = async (session: Session, template: string, values: read
 export const createStatement = (session: Session, name: string, source: ManifestDatabase): Promise<string> => {
   const { encoding, collate, ctype, localeProvider, icuLocale, icuRules } = source;
   const version = session.info().serverVersion;
+  checkLocale(version, source);
   const base = 'CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L';
   const values = [name, encoding, collate, ctype];
-  const needs = (what: string, lowest: number): void => {
-    if (version >= lowest * 10_000) return;
-    throw new DbbackupError(
-      'target_incompatible',
-      `database ${JSON.stringify(source.name)} has ${what}, which PostgreSQL ${lowest} brought`,
-      {
-        details: {
-          object: source.name,
-          hint: 'Create the target database as it is to be, and restore into it without --create and --clean.',
-        },
-      },
-    );
-  };
   if (localeProvider === 'i') {
-    needs('the locale provider ICU', 15);
-    if (icuRules !== null) needs('ICU rules', 16);
-    const rules = icuRules === null ? '' : ' ICU_RULES %L';
-    return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L${rules}`, [
+    const rules = icuRules === null ? [] : [icuRules];
+    return formatSql(session, `${base} LOCALE_PROVIDER icu ICU_LOCALE %L${rules.map(() => ' ICU_RULES %L').join('')}`, [
       ...values,
       icuLocale ?? '',
-      ...(icuRules === null ? [] : [icuRules]),
+      ...rules,
     ]);
   }
-  if (localeProvider === 'b') {
-    needs('the builtin locale provider', 17);
-    return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale ?? '']);
-  }
+  if (localeProvider === 'b') return formatSql(session, `${base} LOCALE_PROVIDER builtin BUILTIN_LOCALE %L`, [...values, icuLocale ?? '']);
   return formatSql(session, version >= 150000 ? `${base} LOCALE_PROVIDER libc` : base, values);
+};
+
+/** What of a locale not every version has, and the first one that does. */
+const localeNeeds = ({ localeProvider, icuRules }: ManifestDatabase): readonly (readonly [what: string, lowest: number])[] => [
+  ...(localeProvider === 'i' ? ([['the locale provider ICU', 15]] as const) : []),
+  ...(icuRules === null ? [] : ([['ICU rules', 16]] as const)),
+  ...(localeProvider === 'b' ? ([['the builtin locale provider', 17]] as const) : []),
+];
+
+/** Errors: `target_incompatible` where a server of this version cannot create the database as it was. */
+export const checkLocale = (serverVersion: number, source: ManifestDatabase): void => {
+  const missing = localeNeeds(source).find(([, lowest]) => serverVersion < lowest * 10_000);
+  if (missing === undefined) return;
+  const [what, lowest] = missing;
+  throw new DbbackupError(
+    'target_incompatible',
+    `database ${JSON.stringify(source.name)} has ${what}, which PostgreSQL ${lowest} brought`,
+    {
+      details: { object: source.name, hint: 'Create a database for it as it is to be, and restore into that one with restore single.' },
+    },
+  );
 };
 
 /** Anything of a user's that the database holds, as the server describes it; null when there is nothing. What is in `ignoredSchema` does not count. */

@@ -396,13 +396,24 @@ restore_globals() {
 
 readonly database_entry='^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) '
 
+readonly provider_form="^(CREATE DATABASE (\"([^\"]|\"\")*\"|[a-z_][a-z0-9_\$]*) WITH TEMPLATE = template0( ENCODING = '[^']*')?) LOCALE_PROVIDER = libc(.*)\$"
+
+# pg_dump names the one provider that servers before 15 have, which do not know it by a name.
+print_creation() { # statement
+  if ((target_major < 15)) && [[ $1 =~ $provider_form ]]; then
+    printf '%s%s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[5]}"
+  else
+    printf '%s\n' "$1"
+  fi
+}
+
 # The statement that creates a database and those that follow up to its first property stand one a line.
 adapt_database_script() { # yes where the database exists
   local line
   while IFS= read -r line; do
     case $line in
       'SET transaction_timeout = 0;') ((target_major < 17)) || printf '%s\n' "$line" ;;
-      'CREATE DATABASE '*) [[ $1 == yes ]] || printf '%s\n' "$line" ;;
+      'CREATE DATABASE '*) [[ $1 == yes ]] || print_creation "$line" ;;
       '' | '--'* | 'SET '* | 'SELECT pg_catalog.set_config('* | '\'* | 'ALTER DATABASE '*' OWNER TO '*) printf '%s\n' "$line" ;;
       *)
         printf '%s\n' "$line"

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { runTool, type ToolOptions } from './run-tool.js';
-import { checkClientEncoding, checkStatement, splitScript, standardStrings } from './sql-script.js';
+import { checkClientEncoding, checkStatement, scriptPatterns, splitScript, standardStrings } from './sql-script.js';
 import type { Tool } from './tool.js';
 
 export interface DatabaseScriptOptions extends ToolOptions {
@@ -64,3 +64,12 @@ export const sortDatabaseScript = (script: Buffer): DatabaseScript => {
     properties: others.filter((text) => !isCreation(text)),
   };
 };
+
+const { identifier, literal } = scriptPatterns;
+const providerForm = new RegExp(
+  `^(CREATE DATABASE (?:${identifier}) WITH TEMPLATE = template0(?: ENCODING = ${literal})?) LOCALE_PROVIDER = libc(?= |;)`,
+);
+
+/** `CREATE DATABASE` for a server of this major version: pg_dump names the one provider that servers before 15 have, also of their own databases. Pure. */
+export const toCreationFor = (creation: readonly string[], targetMajor: number): readonly string[] =>
+  targetMajor >= 15 ? creation : creation.map((sql) => sql.replace(providerForm, '$1'));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { expectFailure, expectSuccess } from '../faults/support/failure.js';
@@ -7,6 +7,7 @@ import { withTransaction } from '../faults/support/slow.js';
 import { runChild } from '../support/child.js';
 import { runCli } from '../support/cli.js';
 import { type Cluster, startCluster } from '../support/cluster.js';
+import { findServerUser } from '../support/server-user.js';
 import { withTemporaryDirectory } from '../support/temporary-directory.js';
 
 const toolNames = ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'] as const;
@@ -219,6 +220,89 @@ describe('a cluster’s backup beside others', () => {
         await cluster.psql('wiki', 'ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub');
         expectSuccess(await restoreOver(repository, id));
         assert.equal(await cluster.psql('wiki', 'SELECT id FROM t'), '2');
+      });
+    });
+
+    it('tells how a database that is filled as it is differs', async () => {
+      await withBackup(async (repository, id) => {
+        const create = (options: string) =>
+          cluster.psql('template1', `DROP DATABASE postgres WITH (FORCE); CREATE DATABASE postgres TEMPLATE template0 ${options}`);
+        await create("ENCODING LATIN1 LOCALE 'C'");
+        try {
+          const { status, stderr } = await restoreOver(repository, id);
+          assert.equal(status, 3, stderr);
+          for (const [what, found, wanted] of [
+            ['encoding', 'LATIN1', 'UTF8'],
+            ['collation', 'C', 'C.UTF-8'],
+            ['character classification', 'C', 'C.UTF-8'],
+          ])
+            assert.ok(stderr.includes(`database "postgres" exists and keeps its ${what}: "${found}", in the backup "${wanted}"`), stderr);
+          assert.doesNotMatch(stderr, /keeps its (?:tablespace|locale provider|ICU)|database "template1"/);
+        } finally {
+          await create('');
+        }
+      });
+    });
+
+    it('refuses the directory of a tablespace that another one uses', async () => {
+      await withTemporaryDirectory(async (directory) => {
+        const user = findServerUser();
+        const path = join(directory, 'fast');
+        mkdirSync(path, { mode: 0o700 });
+        if (user !== undefined) for (const made of [directory, path]) chownSync(made, user.uid, user.gid);
+        await cluster.psql('postgres', `CREATE ROLE keeper; CREATE TABLESPACE fast OWNER keeper LOCATION '${path}'`);
+        await withBackup(async (repository, id) => {
+          await cluster.psql('postgres', 'ALTER TABLESPACE fast RENAME TO other; REVOKE ALL ON TABLESPACE other FROM keeper');
+          await cluster.psql('postgres', 'ALTER TABLESPACE other OWNER TO postgres');
+          await cluster.psql('postgres', 'DROP ROLE keeper');
+          expectFailure(await restoreOver(repository, id), {
+            status: 1,
+            code: 'io_error',
+            message: new RegExp(`^tablespace "fast" needs the directory ${path}, which is in use by another tablespace: it holds PG_`),
+            hint: /--no-tablespaces/,
+          });
+          assert.equal(
+            await cluster.psql('postgres', "SELECT count(*) FROM pg_roles WHERE rolname = 'keeper'"),
+            '0',
+            'nothing was touched',
+          );
+          await cluster.psql('postgres', 'DROP TABLESPACE other');
+          expectSuccess(await restoreOver(repository, id));
+          await cluster.psql('postgres', 'DROP TABLESPACE fast');
+          await cluster.psql('postgres', 'DROP ROLE keeper');
+        });
+      });
+    });
+
+    it('writes no hash of a password into a temporary file', async () => {
+      await withBackup(async (repository, id, directory) => {
+        const scratch = join(directory, 'scratch');
+        mkdirSync(scratch);
+        const found = join(directory, 'found');
+        writeFileSync(found, '');
+        const look = `{ ls -R '${scratch}' >&3; grep -rl 'SCRAM-SHA' '${scratch}'; } 3>>'${directory}/seen' >>'${found}'`;
+        const tools = wrapTools(cluster, join(directory, 'bin'), { psql: look, pg_restore: look });
+        await cluster.psql('postgres', 'DROP ROLE scram_user');
+        const outcome = await runCli(
+          [
+            'restore',
+            'cluster',
+            id,
+            '--target-server',
+            cluster.uri('postgres'),
+            '--output-dir',
+            repository,
+            '--clean',
+            '--yes',
+            '--pg-bin-dir',
+            tools,
+          ],
+          { env: { TMPDIR: scratch } },
+        );
+        expectSuccess(outcome);
+        assert.match(await cluster.psql('postgres', "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_user'"), /^SCRAM-SHA/);
+        assert.match(readFileSync(join(directory, 'seen'), 'utf8'), /database-\d+\.dump/, 'temporary files were looked at');
+        assert.equal(readFileSync(found, 'utf8'), '');
       });
     });
 

@@ -38,6 +38,19 @@ describe('an option out of range', () => {
     });
   });
 
+  it('is refused where a pattern matches nothing, and leaves no unfinished run', async () => {
+    await withScene(smallSql, async ({ cluster, database, base, repository }) => {
+      for (const [option, kind] of [
+        ['-t', 'table'],
+        ['-n', 'schema'],
+      ] as const) {
+        const args = ['backup', 'single', cluster.uri(database), '--output-dir', repository, option, 'nosuch'];
+        expectFailure(await runCli(args), { status: 2, code: 'usage', message: new RegExp(`^no ${kind} matches the pattern "nosuch"$`) });
+      }
+      assert.deepEqual(await listFiles(base), []);
+    });
+  });
+
   it('is refused when the memory limit leaves no room for the jobs, with the least that does', async () => {
     await withScene(smallSql, async ({ cluster, database, run, base }) => {
       const outcome = await run(['backup', 'single', cluster.uri(database), '--memory-limit', '60MB', '--jobs', '32']);

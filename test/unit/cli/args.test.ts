@@ -255,6 +255,8 @@ test('what is missing, unknown or too much is refused with the way to the help',
   refuse(['backup', 'single', 'a', '--fromat', 'text'], /unknown option '--fromat'/, /Did you mean --format\?/);
   refuse(['list', '--jobs', '3'], /unknown option '--jobs'/, /See dbbackup list --help\./);
   refuse(['-h'], /unknown option '-h'/, /--help/);
+  refuse(['restore', 'cluster', 'x', '-t', 'orders'], /unknown option '-t'/, /restore single takes a part/);
+  refuse(['backup', 'cluster', '--schema-only'], /unknown option '--schema-only'/, /--exclude-database: backup single takes a part/);
   refuse(['restore', 'single', 'x'], /required option '--target-db <NAME>' not specified/);
   refuse(['list', '--json=yes'], /unknown option '--json'/);
   refuse(['verify', 'x', '--quiet', '--verbose'], /cannot be used with/);

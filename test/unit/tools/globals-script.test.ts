@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { sortDatabaseScript } from '#src/tools/database-properties.js';
+import { sortDatabaseScript, toCreationFor } from '#src/tools/database-properties.js';
 import { mergeGlobals, parseGlobals, toGlobalsScripts, toStoredScript } from '#src/tools/globals-script.js';
 import { orderMemberships, toAdminKey } from '#src/tools/memberships.js';
 import { readIdentifier, readLiteral, splitScript } from '#src/tools/sql-script.js';
@@ -286,5 +286,16 @@ describe('sortDatabaseScript', () => {
 
   it('takes what is UTF-8 for UTF-8: it came out of the shared catalogs unconverted', () => {
     assert.equal(sortDatabaseScript(toScript(Buffer.from('é'))).settings[0], "SET client_encoding = 'UTF8';");
+  });
+});
+
+describe('toCreationFor', () => {
+  const odd = '"x WITH TEMPLATE = template0 LOCALE_PROVIDER = libc "';
+  it('leaves out the provider that servers before 15 do not know the name of', () => {
+    const creation = [`CREATE DATABASE ${odd} WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C';`];
+    assert.deepEqual(toCreationFor(creation, 14), [`CREATE DATABASE ${odd} WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'C';`]);
+    assert.deepEqual(toCreationFor(creation, 15), creation);
+    const icu = ["CREATE DATABASE x WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = icu LOCALE = 'C';"];
+    assert.deepEqual(toCreationFor(icu, 14), icu);
   });
 });
