@@ -373,25 +373,42 @@ EOF
 
 # --- roles, tablespaces and databases
 
+# A server may speak any language: what psql reports is known by its SQLSTATE. Psql's own errors have none.
+readonly report_form='^psql:<stdin>:[0-9]+: [^:]+:  ([0-9A-Z]{5}): (.*)$'
+
+# Reads what psql reported of a script that it ran past its errors, and fails unless each of them is of the one kind that is accepted.
+check_reports() { # log accepted-SQLSTATE pattern-of-its-message words
+  local line is_wrong=no
+  while IFS= read -r line; do
+    if [[ $line =~ $report_form ]]; then
+      case ${BASH_REMATCH[1]} in
+        00*) continue ;;
+        01*)
+          warn "${BASH_REMATCH[2]}"
+          continue
+          ;;
+        "$2")
+          if [[ ${BASH_REMATCH[2]} == *"$3"* ]]; then
+            [[ -z $4 ]] || say "${BASH_REMATCH[2]}: $4"
+            continue
+          fi
+          ;;
+      esac
+    fi
+    [[ $line == 'psql:<stdin>:'* ]] || continue
+    warn "${line#psql:<stdin>:}"
+    is_wrong=yes
+  done <"$1"
+  rm -f "$1"
+  [[ $is_wrong == no ]]
+}
+
 # Errors about what exists already are passed over, as pg_dumpall's own script is used: SQLSTATE 42710. Every other one ends the restore.
 restore_globals() {
-  local line is_wrong=no
   say 'creating roles and tablespaces'
-  zstd -dcq <"${config[GLOBALS]}" | psql --no-psqlrc --quiet --set=VERBOSITY=verbose "${connection[@]}" --output=/dev/null --file=- 2>"$work/globals.log" \
-    || fail $status_failed "the roles and tablespaces could not be created: $(tail -n 1 "$work/globals.log")"
-  while IFS= read -r line; do
-    case $line in
-      'psql:<stdin>:'*': ERROR:  42710: '*) say "${line#*42710: }: it gets what the backup says of it" ;;
-      'psql:<stdin>:'*': NOTICE: '*) ;;
-      'psql:<stdin>:'*': WARNING: '*) warn "${line#*WARNING: }" ;;
-      'psql:<stdin>:'*)
-        warn "${line#psql:<stdin>:}"
-        is_wrong=yes
-        ;;
-    esac
-  done <"$work/globals.log"
-  rm -f "$work/globals.log"
-  [[ $is_wrong == no ]] || fail $status_failed 'the roles and tablespaces could not all be created'
+  zstd -dcq <"${config[GLOBALS]}" | run_psql --set=ON_ERROR_STOP=0 --set=VERBOSITY=verbose --output=/dev/null --file=- 2>"$work/reports" \
+    || fail $status_failed "the roles and tablespaces could not be created: $(tail -n 1 "$work/reports")"
+  check_reports "$work/reports" 42710 '' 'it gets what the backup says of it' || fail $status_failed 'the roles and tablespaces could not all be created'
 }
 
 readonly database_entry='^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) '
@@ -449,8 +466,11 @@ create_database() {
   while IFS= read -r line; do
     if [[ $line =~ $database_entry ]]; then printf '%s\n' "$line"; fi
   done <"$work/all.list" >"$work/database.list"
-  pg_restore --create --use-list="$work/database.list" --file=- "$work/schema.dump" | adapt_database_script "$exists" | run_psql --output=/dev/null --file=- \
-    || fail $status_failed "the database could not be created$title"
+  # The settings of a newer pg_restore that the server does not know come anew after each \connect: no line of a script is taken out where it may be a part of a text.
+  pg_restore --create --use-list="$work/database.list" --file=- "$work/schema.dump" | adapt_database_script "$exists" \
+    | run_psql --set=ON_ERROR_STOP=$((target_major >= 17)) --set=VERBOSITY=verbose --output=/dev/null --file=- 2>"$work/reports" \
+    || fail $status_failed "the database could not be created$title: $(<"$work/reports")"
+  check_reports "$work/reports" 42704 '"transaction_timeout"' '' || fail $status_failed "the database could not be created$title"
 }
 
 # --- schema
