@@ -194,6 +194,8 @@ describe('a cluster’s backup beside others', () => {
         } finally {
           await cluster.psql('postgres', 'ALTER DATABASE wiki IS_TEMPLATE false');
           for (const name of ['shop', 'wiki']) await cluster.dropDatabase(name);
+          // What a restore that failed keeps to be gone on with.
+          for (const name of ['template1', 'postgres']) await cluster.psql(name, 'DROP SCHEMA IF EXISTS dbbackup_restore CASCADE');
         }
       });
 
