@@ -143,7 +143,7 @@ EngineOptions read_engine_options(Napi::Value value) {
   const Field field(value, "options");
   // The scheduler knows the limits.
   const auto count = [&](const char* name) { return static_cast<int>(field.at(name).integer(0, kMaxInt32)); };
-  return {count("workerCount"), count("encoderCount"), count("blocksPerWorker")};
+  return {count("workerCount"), count("encoderCount"), count("blocksPerWorker"), field.at("maxBytesPerSecond").size()};
 }
 
 std::optional<std::vector<std::optional<std::string>>> read_params(Napi::Value value) {

@@ -157,6 +157,8 @@ TaskResult run_copy_out(const CopyOutTask& task, Worker& worker) {
         result.raw_bytes += block.size;
         result.row_count += facts.digest.rows;
         worker.counters.add_raw(block.size, facts.digest.rows);
+        worker.rate.take(block.size, worker.stop().token());
+        worker.stop().check();
         if (!writing) {
           digested.raw_bytes += block.size;
           digested.digest.add(facts.digest);

@@ -64,11 +64,11 @@ Outcome run_task(const TaskSpec& task, Worker& worker) {
 
 }  // namespace
 
-Scheduler::Scheduler(const EngineOptions& options) {
+Scheduler::Scheduler(const EngineOptions& options) : rate_(options.max_bytes_per_second) {
   check_options(options);
   encoders_ = std::make_unique<EncoderPool>(options.encoder_count);
   for (int index = 0; index < options.worker_count; ++index) {
-    workers_.push_back(std::make_unique<Worker>(stop_, *encoders_, options.blocks_per_worker));
+    workers_.push_back(std::make_unique<Worker>(stop_, *encoders_, rate_, options.blocks_per_worker));
   }
   try {
     for (const auto& worker : workers_) threads_.emplace_back([this, &worker = *worker] { run_worker(worker); });

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/rate_limit.h"
 #include "base/stop.h"
 #include "pipeline/task.h"
 
@@ -46,6 +47,7 @@ class Scheduler {
   void run_worker(Worker& worker);
 
   Stop stop_;
+  RateLimit rate_;
   std::mutex mutex_;
   std::condition_variable_any submitted_;
   std::deque<Job> jobs_;

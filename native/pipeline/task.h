@@ -131,6 +131,8 @@ struct EngineOptions {
   int worker_count = 4;
   int encoder_count = 2;
   int blocks_per_worker = 8;
+  /// Raw bytes read by all workers together; 0: no limit.
+  std::uint64_t max_bytes_per_second = 0;
 };
 
 struct WorkerStats {

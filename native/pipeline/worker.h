@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/rate_limit.h"
 #include "base/stop.h"
 #include "base/unique_fd.h"
 #include "memory/block_pool.h"
@@ -37,8 +38,8 @@ struct WorkerCounters {
 /// What a task runs with: memory, a connection kept between tasks, a second thread, counters. Used by one worker thread.
 class Worker {
  public:
-  Worker(const Stop& stop, EncoderPool& encoders, int block_count)
-      : pool(static_cast<std::size_t>(block_count)), encoders(encoders), stop_(stop) {}
+  Worker(const Stop& stop, EncoderPool& encoders, RateLimit& rate, int block_count)
+      : pool(static_cast<std::size_t>(block_count)), encoders(encoders), rate(rate), stop_(stop) {}
 
   /// An open connection, set up as `session` says: the one of the previous task when the key is the same.
   Connection& connection(const SessionSpec& session);
@@ -54,6 +55,8 @@ class Worker {
 
   BlockPool pool;
   EncoderPool& encoders;
+  /// Of raw bytes that are read, shared by all workers.
+  RateLimit& rate;
   SideThread side;
   WorkerCounters counters;
 

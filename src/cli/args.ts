@@ -227,6 +227,7 @@ const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
       isVerifying: flags.verify === true,
       ...(!flags.keeper && { hasKeeper: false }),
       ...(flags.keeperTtl !== undefined && { keeperTtlMs: flags.keeperTtl }),
+      ...(flags.maxRate !== undefined && { maxBytesPerSecond: flags.maxRate }),
       ...(flags.preflight === false && { isPreflightLeftOut: true }),
       ...toResources(flags),
       ...(flags.chunkSize !== undefined && { chunkSizeBytes: flags.chunkSize }),

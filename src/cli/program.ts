@@ -43,6 +43,7 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   /** False with --no-keeper. */
   readonly keeper: boolean;
   readonly keeperTtl?: number;
+  readonly maxRate?: number;
   /** False with --no-preflight. */
   readonly preflight?: boolean;
   /** --no-unlogged-data is false. */
@@ -196,6 +197,11 @@ const addBackup = (command: Command): Command =>
     .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
     .addOption(pgBinDir())
     .option('--verify', 'verify the backup once it is written')
+    .addOption(
+      new Option('--max-rate <RATE>', 'raw bytes read in a second, as 50MB (default: as fast as can be)').argParser(
+        sizeWithin('--max-rate', kibi, kibi ** 4),
+      ),
+    )
     .option('--no-preflight', 'leave out the quick checks of server and machine before the backup');
 
 /** What only `backup single` and what looks ahead at it have. */

@@ -20,6 +20,15 @@ export const formatSummary = (headline: string, rows: readonly Row[], style: Sty
 const ratio = (rawBytes: number, storedBytes: number): string =>
   storedBytes === 0 ? 'nothing stored' : `${(rawBytes / storedBytes).toFixed(1)} : 1`;
 
+/** How far the estimate by the tables' sizes was off. */
+const compareEstimate = ({ rawBytes, estimatedRawBytes }: Pick<BackupReport, 'rawBytes' | 'estimatedRawBytes'>): string => {
+  if (rawBytes === 0) return 'by the sizes of tables';
+  const percent = Math.round((estimatedRawBytes / rawBytes - 1) * 100);
+  return percent === 0
+    ? 'raw, by the sizes of tables'
+    : `raw, by the sizes of tables: ${formatCount(Math.abs(percent))} % ${percent > 0 ? 'more' : 'less'} than it was`;
+};
+
 const warningRow = (warnings: readonly string[]): readonly Row[] =>
   warnings.length === 0 ? [] : [['warnings', formatCount(warnings.length), 'see above']];
 
@@ -28,6 +37,7 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
     style.bold(style.green(`backup ${toPrintable(report.id)} done in ${formatDuration(report.elapsedMs)}`)),
     [
       ['raw', formatBytes(report.rawBytes), formatRate(report.bytesPerSecond)],
+      ['estimated', formatBytes(report.estimatedRawBytes), compareEstimate(report)],
       ['stored', formatBytes(report.storedBytes), ratio(report.rawBytes, report.storedBytes)],
       [
         'rows',

@@ -22,6 +22,7 @@ import type { Tool } from '../tools/tool.js';
 import { DatabaseBackup, type RunParts } from './backup-database.js';
 import type { GlobalsBackup } from './backup-globals.js';
 import type { BackupSource } from './backup-source.js';
+import { DiskWatch } from './disk-watch.js';
 import { LockCourtesy } from './lock-courtesy.js';
 import { nameLeader } from './name-database.js';
 import { type BackupOptions, type BackupReport, defaults, type RunContext } from './options.js';
@@ -129,6 +130,7 @@ export class BackupRun {
       databaseCount: databases.length,
       snapshots,
       ...speed,
+      estimatedRawBytes: this.#databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, 0),
       warnings: this.#warnings,
     };
   }
@@ -196,7 +198,8 @@ export class BackupRun {
       const tasks = queueTasks(databases, this.#tasks.length + 1);
       for (const { hold } of members) await hold();
       // The pool is measured against the limit here, after pg_dump's output has passed.
-      await withEngine({ jobs, memoryLimitBytes: options.memoryLimitBytes, signal: context.signal }, (engine) =>
+      const { memoryLimitBytes, maxBytesPerSecond } = options;
+      await withEngine({ jobs, memoryLimitBytes, maxBytesPerSecond, signal: context.signal }, (engine) =>
         this.#copy(
           engine,
           databases,
@@ -270,7 +273,10 @@ export class BackupRun {
         return this.#courtesy.refuse(spec.taskId, waiters, leader?.prefix ?? '', error);
       },
     });
-    const limitMs = databases.reduce((sum, { plan }) => sum + toTimeLimitMs(options.timeoutMs, plan.estimatedRawBytes), 0);
+    const limitMs = databases.reduce(
+      (sum, { plan }) => sum + toTimeLimitMs(options.timeoutMs, plan.estimatedRawBytes, options.maxBytesPerSecond),
+      0,
+    );
     const names = databases.map(({ facts }) => facts.name);
     const leftMs = limitMs - (systemClock.monotonicMs() - heldSinceMs);
     const watch = createRunWatch({
@@ -283,6 +289,15 @@ export class BackupRun {
       tell: (message) => this.#record({ type: 'notice', message }),
       monotonicMs: systemClock.monotonicMs,
     });
+    const disk = new DiskWatch({
+      path: storage.location,
+      readUse: () => {
+        const { rawBytes, storedBytes } = engine.stats();
+        return { rawBytes: before.rawBytes + rawBytes, storedBytes: before.storedBytes + storedBytes, estimatedRawBytes };
+      },
+    });
+    const notice = await disk.checkBefore(estimatedRawBytes - before.rawBytes, settings.codec !== 'none');
+    if (notice !== null) this.#record({ type: 'notice', message: notice });
     const run = (): Promise<void> =>
       runTasks(engine, toTasks(tasks, toTask), settings.jobs, {
         onStarted: ({ origin }) => {
@@ -326,7 +341,12 @@ export class BackupRun {
           const task = { name: nameTask(origin), tag: tagOf(origin), database: origin.database, checkSnapshot };
           return retry(task, failure, stopped);
         },
-        watch,
+        watch: (fail) => {
+          const ends = [watch(fail), disk.watch(fail)];
+          return () => {
+            for (const end of ends) end();
+          };
+        },
         // Nothing is stored any more, since there will be no backup: the other relations of the task are read to find out whether they can be.
         toRest: (spec, { details: { object } }) => {
           const failedAt = spec.sources.findIndex(({ name }) => name === object);
@@ -336,10 +356,11 @@ export class BackupRun {
       });
     try {
       await withProgress({ engine, emit: createEmit([context.onEvent]), estimatedRawBytes, before, nameOf }, run);
-    } catch (error) {
+    } catch (cause) {
+      const error = disk.explain(toDbbackupError(cause));
       // The first one that failed is the one that is thrown.
       const database = byNumber.get((failed as QueuedTask | null)?.database ?? 0);
-      throw database === undefined ? error : await database.explain(toDbbackupError(error));
+      throw database === undefined ? error : await database.explain(error);
     }
   }
 

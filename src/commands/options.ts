@@ -99,6 +99,8 @@ export interface BackupOptions extends OwnershipOptions {
   readonly hasKeeper?: boolean;
   /** How long that process waits, once this one has gone, for the run to be continued, in milliseconds. Default: one hour. */
   readonly keeperTtlMs?: number;
+  /** Raw bytes that are read from the server in a second, by all jobs together. Default: no limit. */
+  readonly maxBytesPerSecond?: number;
   /** Leave out the quick checks of server and machine that run before the backup. Default: false. */
   readonly isPreflightLeftOut?: boolean;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
@@ -127,6 +129,8 @@ export interface BackupReport {
   /** Raw bytes per second of wall time. */
   readonly bytesPerSecond: number;
   readonly peakRssBytes: number;
+  /** Raw bytes as the sizes of tables had them expected before. */
+  readonly estimatedRawBytes: number;
   readonly relationCount: number;
   readonly fileCount: number;
   readonly databaseCount: number;

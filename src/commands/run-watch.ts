@@ -114,8 +114,14 @@ const leastDefaultMs = 2 * 3_600_000;
 const estimatedBytesPerSecond = 20 * 1024 ** 2;
 
 /** How long a database may take: what the user says, 0 for no limit; else the larger of two hours and three times the estimate. */
-export const toTimeLimitMs = (timeoutMs: number | undefined, estimatedRawBytes: number): number =>
-  timeoutMs ?? Math.min(longestMs, Math.max(leastDefaultMs, Math.ceil((3000 * estimatedRawBytes) / estimatedBytesPerSecond)));
+export const toTimeLimitMs = (
+  timeoutMs: number | undefined,
+  estimatedRawBytes: number,
+  maxBytesPerSecond = estimatedBytesPerSecond,
+): number => {
+  const bytesPerSecond = Math.min(estimatedBytesPerSecond, maxBytesPerSecond);
+  return timeoutMs ?? Math.min(longestMs, Math.max(leastDefaultMs, Math.ceil((3000 * estimatedRawBytes) / bytesPerSecond)));
+};
 
 export const toTimeoutError = (names: readonly string[], limitMs: number): DbbackupError =>
   new DbbackupError(

@@ -50,16 +50,21 @@ export const toBackupSettings = (options: BackupOptions) => {
 export interface EngineSettings {
   readonly jobs: number;
   readonly memoryLimitBytes?: number | undefined;
+  /** Default: no limit. */
+  readonly maxBytesPerSecond?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs `use` with an engine of `jobs` workers whose memory stays below the limit, and closes it. */
 export const withEngine = async <T>(
-  { jobs, memoryLimitBytes, signal }: EngineSettings,
+  { jobs, memoryLimitBytes, maxBytesPerSecond = 0, signal }: EngineSettings,
   use: (engine: Engine) => Promise<T>,
 ): Promise<T> => {
   const blocksPerWorker = toBlocksPerWorker(jobs, measureMemory().rssBytes, memoryLimitBytes);
-  const engine = openEngine({ workerCount: jobs, encoderCount: Math.min(availableParallelism(), jobs * 2), blocksPerWorker }, { signal });
+  const engine = openEngine(
+    { workerCount: jobs, encoderCount: Math.min(availableParallelism(), jobs * 2), blocksPerWorker, maxBytesPerSecond },
+    { signal },
+  );
   try {
     return await use(engine);
   } finally {

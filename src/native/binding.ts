@@ -111,6 +111,8 @@ export interface EngineOptions {
   readonly encoderCount: number;
   /** Blocks of 1 MiB + 64 KiB for each worker, at least 4: the memory limit of the data path. */
   readonly blocksPerWorker: number;
+  /** Raw bytes that all workers together read from the server, a second; 0: no limit. */
+  readonly maxBytesPerSecond: number;
 }
 
 /** Counters since the engine was opened, and what each busy worker is doing. */

@@ -89,7 +89,7 @@ export const toCluster = (coordinates: ClusterCoordinates, stop: Cluster['stop']
   };
 };
 
-const findFreePort = (): Promise<number> =>
+export const findFreePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);

@@ -51,7 +51,7 @@ describe('the end of a process in the middle of a run', () => {
     ['a natural end after close', 'await engine.close(); await session.close();', 0, /^$/],
     [
       'a natural end with an idle session and engine',
-      'await engine.close(); openEngine({ workerCount: 1, encoderCount: 1, blocksPerWorker: 4 });',
+      'await engine.close(); openEngine({ workerCount: 1, encoderCount: 1, blocksPerWorker: 4, maxBytesPerSecond: 0 });',
       0,
       /^$/,
     ],

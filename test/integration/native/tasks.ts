@@ -11,7 +11,7 @@ import {
 } from '#src/native/engine.js';
 import type { ConnectionSpec } from '#src/native/session.js';
 
-export const smallEngine: EngineOptions = { workerCount: 2, encoderCount: 2, blocksPerWorker: 8 };
+export const smallEngine: EngineOptions = { workerCount: 2, encoderCount: 2, blocksPerWorker: 8, maxBytesPerSecond: 0 };
 
 /** Runs `fn` with an engine and closes it afterwards. */
 export const withEngine = async <T>(fn: (engine: Engine) => Promise<T>, options: EngineOptions = smallEngine): Promise<T> => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './run.js';
 
@@ -70,25 +70,25 @@ const findLibraryDirectory = (root: string): string => {
   return join(root, 'usr/lib', name);
 };
 
-/**
- * Unpacks server, client tools and `extensions` (packages) of another suite of Debian into `directory`, with the libraries of that suite, and makes the programs use them. They run where they
- * stand and cannot be moved. Gives the directory of the programs. Needs no rights; takes about 5 s and 40 MB of downloads, with PostGIS 35 s and 100 MB.
- */
-export const installFromSuite = (directory: string, suite: string, version: number, extensions: readonly string[] = []): string => {
+/** Unpacks packages of a suite of Debian with all libraries they need into `directory`, which must exist. Gives the root of what was unpacked. */
+export const unpackFromSuite = (directory: string, suite: string, names: readonly string[]): string => {
   const apt = join(directory, 'apt');
   const root = join(directory, 'root');
   const env = makeAptRoot(apt, suite);
   run('apt-get', ['update', '-qq'], { env });
-  const packages = closeOverLibraries([`postgresql-${version}`, `postgresql-client-${version}`, ...extensions, 'patchelf', 'tzdata'], env);
   const downloads = join(apt, 'downloads');
   mkdirSync(downloads);
-  run('apt-get', ['download', '-qq', ...packages], { env, cwd: downloads });
+  run('apt-get', ['download', '-qq', ...closeOverLibraries(names, env)], { env, cwd: downloads });
   for (const file of readdirSync(downloads)) run('dpkg-deb', ['-x', join(downloads, file), root]);
   rmSync(apt, { recursive: true, force: true });
-  linkControlFiles(join(root, `usr/share/postgresql/${version}/extension`));
+  return root;
+};
 
+/** Of an unpacked root. */
+export const findLoader = (root: string): { readonly loader: string; readonly libraries: string } => {
   const libraries = findLibraryDirectory(root);
-  const loader = [libraries, join(root, 'usr/lib64'), join(root, 'usr/lib')]
+  const loader = [libraries, join(root, 'usr/lib64'), join(root, 'usr/lib'), join(root, 'lib64')]
+    .filter((folder) => existsSync(folder))
     .flatMap((folder) =>
       readdirSync(folder)
         .filter((name) => /^ld-linux/.test(name))
@@ -96,6 +96,24 @@ export const installFromSuite = (directory: string, suite: string, version: numb
     )
     .at(0);
   if (loader === undefined) throw new Error(`${root} holds no dynamic loader`);
+  return { loader, libraries };
+};
+
+/**
+ * Unpacks server, client tools and `extensions` (packages) of another suite of Debian into `directory`, with the libraries of that suite, and makes the programs use them. They run where they
+ * stand and cannot be moved. Gives the directory of the programs. Needs no rights; takes about 5 s and 40 MB of downloads, with PostGIS 35 s and 100 MB.
+ */
+export const installFromSuite = (directory: string, suite: string, version: number, extensions: readonly string[] = []): string => {
+  const root = unpackFromSuite(directory, suite, [
+    `postgresql-${version}`,
+    `postgresql-client-${version}`,
+    ...extensions,
+    'patchelf',
+    'tzdata',
+  ]);
+  linkControlFiles(join(root, `usr/share/postgresql/${version}/extension`));
+
+  const { loader, libraries } = findLoader(root);
   // The system's own patchelf may be missing; this one is run by its own loader until it is patched itself.
   const patchelf = ['--library-path', libraries, join(root, 'usr/bin/patchelf')];
   // Some of what PostGIS needs stands elsewhere.
