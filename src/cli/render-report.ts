@@ -22,11 +22,8 @@ const ratio = (rawBytes: number, storedBytes: number): string =>
 
 /** How far the estimate by the tables' sizes was off. */
 const compareEstimate = ({ rawBytes, estimatedRawBytes }: Pick<BackupReport, 'rawBytes' | 'estimatedRawBytes'>): string => {
-  if (rawBytes === 0) return 'by the sizes of tables';
-  const percent = Math.round((estimatedRawBytes / rawBytes - 1) * 100);
-  return percent === 0
-    ? 'raw, by the sizes of tables'
-    : `raw, by the sizes of tables: ${formatCount(Math.abs(percent))} % ${percent > 0 ? 'more' : 'less'} than it was`;
+  const percent = rawBytes === 0 ? 0 : Math.round((estimatedRawBytes / rawBytes - 1) * 100);
+  return percent === 0 ? 'of raw' : `of raw, ${formatCount(Math.abs(percent))} % too ${percent > 0 ? 'much' : 'little'}`;
 };
 
 const warningRow = (warnings: readonly string[]): readonly Row[] =>
@@ -37,7 +34,7 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
     style.bold(style.green(`backup ${toPrintable(report.id)} done in ${formatDuration(report.elapsedMs)}`)),
     [
       ['raw', formatBytes(report.rawBytes), formatRate(report.bytesPerSecond)],
-      ['estimated', formatBytes(report.estimatedRawBytes), compareEstimate(report)],
+      ['estimate', formatBytes(report.estimatedRawBytes), compareEstimate(report)],
       ['stored', formatBytes(report.storedBytes), ratio(report.rawBytes, report.storedBytes)],
       [
         'rows',

@@ -1,11 +1,13 @@
+import { statfs } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
 import { formatBytes } from '../core/units.js';
 import { type DiskUse, estimateMissingBytes, judgeDiskBySizes } from '../preflight/disk-findings.js';
 import { readFreeBytes } from '../preflight/machine-facts.js';
 
 const tickMs = 1000;
-/** What is left for the end of the run: its journal, and what else is on that file system. */
+/** What is left for the end of the run, its journal, and what else is on that file system: so much, and of a small one a hundredth. */
 const reserveBytes = 16 * 1024 ** 2;
+const reserveShare = 0.01;
 
 export interface DiskWatchParts {
   /** Of the repository. */
@@ -35,8 +37,9 @@ export class DiskWatch {
     const { path, readUse } = this.#parts;
     let isOver = false;
     const look = async (): Promise<void> => {
-      const freeBytes = await readFreeBytes(path);
-      if (isOver || freeBytes === null || freeBytes >= reserveBytes) return;
+      const { bavail, bsize, blocks } = await statfs(path);
+      const freeBytes = bavail * bsize;
+      if (isOver || freeBytes >= Math.min(reserveBytes, blocks * bsize * reserveShare)) return;
       const missingBytes = estimateMissingBytes(readUse());
       // What fits into the rest may be written.
       if (missingBytes === null || missingBytes < freeBytes) return;

@@ -15,6 +15,7 @@ test('a backup’s summary', () => {
 backup shop-20260102t030405z-k3f9 done in 12.3 s
 
   raw       1.50 GB     128 MB/s
+  estimate  1.80 GB     of raw, 20 % too much
   stored    512 MB      3.0 : 1
   rows      12,345,678  312 relations, 45 files
   memory    98.0 MB     at its peak

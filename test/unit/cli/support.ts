@@ -32,7 +32,7 @@ export const backupReport: BackupReport = {
   storedBytes: 0.5 * gibi,
   elapsedMs: 12_300,
   bytesPerSecond: 128 * 1024 ** 2,
-  estimatedRawBytes: 2048,
+  estimatedRawBytes: 1.8 * gibi,
   peakRssBytes: 98 * 1024 ** 2,
   relationCount: 312,
   fileCount: 45,
