@@ -174,9 +174,12 @@ export class DatabaseRestore {
       rest = others;
     }
     if (!rest.some(({ type }) => type === 'INDEX ATTACH')) return restore(rest);
-    const { chosen, others } = splitEntries(rest, foreignKeyTypes);
-    await restore(others);
-    await restore(chosen);
+    const { chosen: keys, others } = splitEntries(rest, foreignKeyTypes);
+    const { chosen: attaching, others: first } = splitEntries(others, attachTypes);
+    await restore(first);
+    // One by one: of two that run at the same time neither sees that with the other the parent's index is complete, and it would stay invalid.
+    this.#warn(await restorePostData(archive, { rest: attaching, jobs: 1, listPath: join(scratch, 'rest.list') }));
+    await restore(keys);
   }
 
   /** An earlier run may have attached some. */
@@ -476,6 +479,7 @@ const outsideRoots = (
 };
 
 const indexTypes: ReadonlySet<string> = new Set(['INDEX', 'CONSTRAINT', 'INDEX ATTACH']);
+const attachTypes: ReadonlySet<string> = new Set(['INDEX ATTACH']);
 const foreignKeyTypes: ReadonlySet<string> = new Set(['FK CONSTRAINT']);
 
 /** As in toLoadingConnection. */

@@ -35,7 +35,8 @@ Restores a whole cluster with -a: roles and tablespaces, then every database und
   -p PORT       port
   -U USER       user name
   -j JOBS       connections that load at the same time
-  -O            leave ownership out (roles need not exist)
+  -O            leave ownership out (roles need not exist, but for those that grants
+                name: leave these out with -x)
   -x            leave privileges out
   -r            load partitions through their topmost table: for hash partitions whose
                 rows belong elsewhere on the target, as with enum keys
