@@ -296,7 +296,8 @@ export class BackupRun {
         return { rawBytes: before.rawBytes + rawBytes, storedBytes: before.storedBytes + storedBytes, estimatedRawBytes };
       },
     });
-    const notice = await disk.checkBefore(estimatedRawBytes - before.rawBytes, settings.codec !== 'none');
+    const isLookedAt = options.isPreflightLeftOut !== true;
+    const notice = isLookedAt ? await disk.checkBefore(estimatedRawBytes - before.rawBytes, settings.codec !== 'none') : null;
     if (notice !== null) this.#record({ type: 'notice', message: notice });
     const run = (): Promise<void> =>
       runTasks(engine, toTasks(tasks, toTask), settings.jobs, {

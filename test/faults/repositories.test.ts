@@ -131,7 +131,7 @@ describe('a disk that fills', { skip: noMountReason }, () => {
       for (const compression of ['none', 'zstd', 'lz4', 'gzip']) {
         await withSmallDisk(disk, 2 * mebibyte, async () => {
           const repository = join(disk, 'repository');
-          const args = ['backup', 'single', cluster.uri(database), '--compression', compression, '--chunk-size', '1MB'];
+          const args = ['backup', 'single', cluster.uri(database), '--compression', compression, '--chunk-size', '1MB', '--no-preflight'];
           const outcome = await runCli([...args, '--output-dir', repository, '--quiet']);
           expectFailure(outcome, { status: 1, code: 'disk_full', message: /No space left on device/, hint: /--output-dir/ });
           await expectFailedRun(repository);
