@@ -29,6 +29,7 @@ export type {
   RestoreListReport,
   RestoreOptions,
   RestoreReport,
+  ResumeOptions,
   RunContext,
   ShowOptions,
   VerifyOptions,
@@ -39,6 +40,7 @@ export { preflightRestore } from './commands/preflight-restore.js';
 export { restore } from './commands/restore.js';
 export { restoreCluster } from './commands/restore-cluster.js';
 export { listRestore } from './commands/restore-list.js';
+export { resume } from './commands/resume.js';
 export { type ShowReport, show } from './commands/show.js';
 export { verify } from './commands/verify.js';
 export { type ErrorCode, errorCodes, isErrorCode } from './core/error-codes.js';

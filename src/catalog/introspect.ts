@@ -14,6 +14,7 @@ import type {
 import { displayName, isAscii, isPassedThrough } from './names.js';
 import {
   databaseQuery,
+  definitionsQuery,
   extensionsQuery,
   foreignKeysQuery,
   otherRelationsQuery,
@@ -32,6 +33,7 @@ import {
 } from './queries.js';
 import { forEachRow, type QuerySession, queryRow, type Row, toFlag, toNumber, toText } from './rows.js';
 import { type Scope, wholeScope } from './scope.js';
+import { toTrees } from './trees.js';
 import { TypeResolver } from './types.js';
 import { readUsedGlobals } from './used-globals.js';
 import { orderRefresh } from './views.js';
@@ -39,7 +41,7 @@ import { orderRefresh } from './views.js';
 /**
  * Reads the Catalog of the session's database, inside the caller's transaction and with the settings of `prelude('UTF8')`; what it sees is that
  * transaction's snapshot, except for sizes and sequences, which are those of now. Takes no locks that outlive it.
- * Cost: about fifteen round trips and one for each 200 sequences and 1000 relations; a few kB for each relation.
+ * Cost: about sixteen round trips and one for each 200 sequences and 1000 relations; a few kB for each relation.
  * Errors: `permission_denied` for a sequence or large object that may not be read, `relation_changed` for one dropped meanwhile, `value_unsupported` for an extension's
  * condition that cannot be sent in the database's encoding and for a large object without an owner.
  */
@@ -146,6 +148,9 @@ const toOutwardReference = (row: Row): OutwardReference => ({
   refersTo: { oid: toNumber(row, 3), schema: toText(row, 4), name: toText(row, 5) },
 });
 
+/** Which cluster of databases a server runs, as decimal text; empty where the role may not read it. */
+export const readSystemIdentifier = async (session: QuerySession): Promise<string> => (await readServer(session)).systemIdentifier;
+
 const readServer = async (session: QuerySession): Promise<ServerFacts> => {
   const row = await queryRow(session, serverQuery);
   return {
@@ -192,14 +197,25 @@ const readRelations = async (session: QuerySession, types: TypeResolver, oids: s
       toastBytes: toNumber(row, 8),
       estimatedRowCount: toNumber(row, 9),
       partitionRootOid: null,
+      treeOid: null,
+      definition: '',
       isRootNeeded: false,
       isUnlogged: toFlag(row, 11),
       condition: row[12] ?? null,
       columns: columns(row[13] ?? '[]'),
     });
   });
+  const definitions = new Map<number, string>();
+  const links: (readonly [number, number])[] = [];
+  await forEachRow(session, definitionsQuery(oids), (row) => {
+    const oid = toNumber(row, 0);
+    definitions.set(oid, toText(row, 1));
+    for (const parent of JSON.parse(row[2] ?? '[]') as readonly number[]) links.push([oid, parent]);
+  });
+  const trees = toTrees(links);
   const byOid = new Map(relations.map((relation) => [relation.oid, relation]));
-  return relations.map((relation) => {
+  return relations.map((bare) => {
+    const relation = { ...bare, treeOid: trees.get(bare.oid) ?? null, definition: definitions.get(bare.oid) ?? '' };
     if (!parents.has(relation.oid)) return relation;
     const partitionRootOid = rootOf(relation.oid, parents);
     const columns = orderAs(relation.columns, byOid.get(partitionRootOid)?.columns ?? []);

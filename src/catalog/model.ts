@@ -20,6 +20,10 @@ export interface Relation {
   readonly estimatedRowCount: number;
   /** OID of the topmost partitioned table, or null. */
   readonly partitionRootOid: number | null;
+  /** The smallest OID of all relations that partitioning or inheritance joins with this one; null where it stands alone. */
+  readonly treeOid: number | null;
+  /** Hash of everything in its definition that rows depend on: columns with their types, constraints but foreign keys, unique indexes, bounds. Decimal text. */
+  readonly definition: string;
   /** A partition, at some level by hash of enums or of text that a nondeterministic collation compares: another server may put its rows elsewhere. */
   readonly isRootNeeded: boolean;
   readonly isUnlogged: boolean;

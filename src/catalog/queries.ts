@@ -74,6 +74,37 @@ FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_names
 
 const rangeOf = (version: number): string => (version >= 140000 ? 't.oid IN (r.rngtypid, r.rngmultitypid)' : 't.oid = r.rngtypid');
 
+/**
+ * For each saved relation: OID, hash of what its rows depend on, JSON of the OIDs of its parents by partitioning or inheritance, or null. It is read from the catalogs as they are,
+ * without functions that would spell it out: two equal hashes are of one definition, two different ones perhaps as well. Types are followed into domains, elements, ranges, attributes.
+ * Foreign keys are left out: rows of one relation alone cannot violate them.
+ */
+export const definitionsQuery = (oids: string | null): string => `${savedRelations("'r', 'p'", oids)}, reached(root, oid) AS (
+  SELECT DISTINCT t.atttypid, t.atttypid FROM pg_catalog.pg_attribute t JOIN saved s ON s.oid = t.attrelid WHERE t.attnum > 0 AND NOT t.attisdropped
+  UNION
+  SELECT reached.root, part.oid FROM reached JOIN pg_catalog.pg_type t ON t.oid = reached.oid, LATERAL (SELECT t.typbasetype UNION ALL SELECT t.typelem
+    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) part(oid)
+  WHERE part.oid <> 0 AND t.oid >= 16384
+), types AS (
+  SELECT reached.root, pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.oid, t.typname, t.typtype, t.typnotnull, t.typbasetype, t.typtypmod,
+    (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(e.enumlabel), ',' ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+      WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
+    (SELECT pg_catalog.string_agg(k.conbin::pg_catalog.text, ',' ORDER BY k.oid) FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid)), ';' ORDER BY t.oid), 0) AS hash
+  FROM reached JOIN pg_catalog.pg_type t ON t.oid = reached.oid GROUP BY reached.root
+)
+SELECT s.oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(E'\n', s.nspname, s.relname, s.relkind, s.relpersistence, s.condition, c.relpartbound::pg_catalog.text,
+    (SELECT pg_catalog.concat_ws(' ', h.partstrat, h.partattrs, h.partclass, h.partcollation, h.partexprs::pg_catalog.text) FROM pg_catalog.pg_partitioned_table h WHERE h.partrelid = s.oid),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.attnum, t.attname, t.atttypid, t.atttypmod, t.attnotnull, t.attcollation, t.attgenerated, types.hash), ',' ORDER BY t.attnum)
+      FROM pg_catalog.pg_attribute t LEFT JOIN types ON types.root = t.atttypid WHERE t.attrelid = s.oid AND t.attnum > 0 AND NOT t.attisdropped),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', k.contype, k.conname, k.convalidated, k.conkey, k.conbin::pg_catalog.text), ',' ORDER BY k.conname COLLATE "C")
+      FROM pg_catalog.pg_constraint k WHERE k.conrelid = s.oid AND k.contype <> 'f'),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', i.indkey, i.indisvalid, i.indpred::pg_catalog.text, i.indexprs::pg_catalog.text, i.indcollation), ',' ORDER BY i.indexrelid)
+      FROM pg_catalog.pg_index i WHERE i.indrelid = s.oid AND (i.indisunique OR i.indisexclusion))), 0),
+  (SELECT pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) FROM pg_catalog.pg_inherits i WHERE i.inhrelid = s.oid)
+FROM saved s JOIN pg_catalog.pg_class c ON c.oid = s.oid`;
+
 /** Saved sequences, with the OID of the table that owns each. A standby cannot read unlogged ones: they start anew there as they would after a crash. */
 export const sequencesQuery = (oids: string | null): string => `${savedRelations("'S'", oids)}
 SELECT s.oid, s.nspname, s.relname, s.quoted_name,

@@ -12,6 +12,7 @@ import {
   type PreflightRestoreOptions,
   type RestoreListOptions,
   type RestoreOptions,
+  type ResumeOptions,
   type ShowOptions,
   type VerifyOptions,
 } from '../commands/options.js';
@@ -29,6 +30,7 @@ import {
   type OutputFlags,
   type ResourceFlags,
   type RestoreFlags,
+  type ResumeFlags,
 } from './program.js';
 import { type OwnershipFlags, toOwnership, toSelectionOption } from './selection-options.js';
 
@@ -49,6 +51,7 @@ export type Request =
       readonly isPrompting: boolean;
       readonly notices: readonly string[];
     }
+  | { readonly command: 'resume'; readonly options: ResumeOptions; readonly isPrompting: boolean }
   | { readonly command: 'restore'; readonly options: RestoreOptions; readonly isPrompting: boolean }
   | { readonly command: 'preflight'; readonly options: BackupOptions; readonly isPrompting: boolean }
   | { readonly command: 'preflight-cluster'; readonly options: ClusterBackupOptions; readonly isPrompting: boolean }
@@ -107,6 +110,7 @@ export const parseArguments = (
     {
       backup: (database, flags) => accept({ command: 'backup', ...toBackup(database, flags) }, flags),
       backupCluster: (connection, flags) => accept(toClusterBackup(connection, flags), flags),
+      resume: (id, flags) => accept(toResume(id, flags), flags),
       restore: (id, flags) => accept(toRestore(id, flags), flags),
       restoreCluster: (id, flags) => accept(toClusterRestore(id, flags), flags),
       preflight: (database, flags) => accept(toLookAhead('preflight', database, flags), flags),
@@ -171,7 +175,7 @@ const commandWords = (argv: readonly string[]): readonly string[] => {
   if (first === 'keeper') return second === 'list' || second === 'stop' ? [first, second] : [first];
   if (first === 'preflight') return ['single', 'cluster', 'restore'].includes(second ?? '') ? [first, second ?? ''] : [first];
   if (first === 'backup' || first === 'restore') return second === 'single' || second === 'cluster' ? [first, second] : [first];
-  return ['verify', 'list', 'show', 'delete', 'estimate'].includes(first) ? [first] : [];
+  return ['resume', 'verify', 'list', 'show', 'delete', 'estimate'].includes(first) ? [first] : [];
 };
 
 const refuseInlinePassword = (argv: readonly string[]): void => {
@@ -210,6 +214,32 @@ interface BackupRequest {
   readonly notices: readonly string[];
 }
 
+/** What every attempt of a run may say anew. */
+const toRunFlags = (flags: ResumeFlags) => ({
+  isVerifying: flags.verify === true,
+  ...(!flags.keeper && { hasKeeper: false }),
+  ...(flags.keeperTtl !== undefined && { keeperTtlMs: flags.keeperTtl }),
+  ...(flags.maxRate !== undefined && { maxBytesPerSecond: flags.maxRate }),
+  ...(flags.preflight === false && { isPreflightLeftOut: true }),
+  ...(flags.allowMixed === true && { isMixedAllowed: true }),
+  ...toResources(flags),
+  ...(flags.lockWaitTimeout !== undefined && { lockTimeoutMs: flags.lockWaitTimeout }),
+  ...(flags.onLockQueue !== undefined && { onLockQueue: flags.onLockQueue }),
+  ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
+  ...(flags.stallTimeout !== undefined && { stallTimeoutMs: flags.stallTimeout }),
+  ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
+});
+
+const toResume = (id: string, flags: ResumeFlags): Request => {
+  // Which database the run was of is known; it takes what overrides parts of that.
+  const { database: _, ...connection } = toConnection('', flags);
+  return {
+    command: 'resume',
+    isPrompting: flags.password === true,
+    options: { id, outputDir: flags.outputDir, connection, ...toRunFlags(flags) },
+  };
+};
+
 const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
   const isForced = flags.forceLevel === true;
   const isCapped = !isForced && flags.compression !== undefined && flags.compression.level > maxUnforcedLevel;
@@ -224,25 +254,16 @@ const toBackup = (database: string, flags: BackupFlags): BackupRequest => {
       connection: toConnection(database, flags),
       outputDir: flags.outputDir,
       isLevelForced: isForced,
-      isVerifying: flags.verify === true,
-      ...(!flags.keeper && { hasKeeper: false }),
-      ...(flags.keeperTtl !== undefined && { keeperTtlMs: flags.keeperTtl }),
-      ...(flags.maxRate !== undefined && { maxBytesPerSecond: flags.maxRate }),
-      ...(flags.preflight === false && { isPreflightLeftOut: true }),
-      ...toResources(flags),
+      ...toRunFlags(flags),
+      ...(flags.resume !== undefined && { resume: flags.resume === true ? {} : { id: flags.resume } }),
       ...(flags.chunkSize !== undefined && { chunkSizeBytes: flags.chunkSize }),
       ...(flags.compression !== undefined && { compression: flags.compression }),
       ...(flags.format !== undefined && { format: flags.format }),
       ...(flags.checksum !== undefined && { checksum: flags.checksum }),
-      ...(flags.lockWaitTimeout !== undefined && { lockTimeoutMs: flags.lockWaitTimeout }),
-      ...(flags.onLockQueue !== undefined && { onLockQueue: flags.onLockQueue }),
-      ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
-      ...(flags.stallTimeout !== undefined && { stallTimeoutMs: flags.stallTimeout }),
       ...toSelectionOption(flags),
       ...toOwnership(flags),
       ...(flags.unloggedData === false && { isUnloggedDataLeftOut: true }),
       ...(flags.largeObjects !== undefined && { hasLargeObjects: flags.largeObjects }),
-      ...(flags.pgBinDir !== undefined && { pgBinDir: flags.pgBinDir }),
     },
   };
 };

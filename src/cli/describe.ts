@@ -30,6 +30,11 @@ export const describeEvent = (event: Event): Description | null => {
         : step(`preflight: ${event.findings.map(describeFinding).join('; ')}`);
     case 'backup.started':
       return step(`backing up ${event.database} as ${event.id} in ${event.repository}`);
+    case 'backup.resumed':
+      return step(
+        `resuming ${event.id} of ${event.database} in ${event.repository}: ${formatPlural(event.keptTaskCount, 'task')} of before stay, ${formatBytes(event.keptRawBytes)}` +
+          (event.newSnapshotCount === 0 ? '' : '; the rest is read under a new snapshot'),
+      );
     case 'snapshot.taken':
       return step(`${of(event)}snapshot ${event.snapshot} taken at ${event.lsn}, ${formatPlural(event.relationCount, 'relation')} locked`);
     case 'schema.dumped':

@@ -29,6 +29,7 @@ process.exitCode = await runCli(
   {
     backup: async (options, context) => (await import('../commands/backup.js')).backup(options, context),
     backupCluster: async (options, context) => (await import('../commands/backup-cluster.js')).backupCluster(options, context),
+    resume: async (options, context) => (await import('../commands/resume.js')).resume(options, context),
     restoreCluster: async (options, context) => (await import('../commands/restore-cluster.js')).restoreCluster(options, context),
     restore: async (options, context) => (await import('../commands/restore.js')).restore(options, context),
     listRestore: async (options) => (await import('../commands/restore-list.js')).listRestore(options),

@@ -46,10 +46,33 @@ export interface BackupFlags extends OutputFlags, ConnectionFlags, ResourceFlags
   readonly maxRate?: number;
   /** False with --no-preflight. */
   readonly preflight?: boolean;
+  /** True without an ID. */
+  readonly resume?: string | true;
+  readonly allowMixed?: true;
   /** --no-unlogged-data is false. */
   readonly unloggedData?: boolean;
   readonly largeObjects?: boolean;
 }
+
+/** Of `resume`: what is saved and how was said when the run was started. */
+export interface ResumeFlags
+  extends OutputFlags,
+    ConnectionFlags,
+    ResourceFlags,
+    Pick<
+      BackupFlags,
+      | 'lockWaitTimeout'
+      | 'onLockQueue'
+      | 'timeout'
+      | 'stallTimeout'
+      | 'pgBinDir'
+      | 'verify'
+      | 'keeper'
+      | 'keeperTtl'
+      | 'maxRate'
+      | 'preflight'
+      | 'allowMixed'
+    > {}
 
 export interface ClusterBackupFlags extends BackupFlags {
   readonly excludeDatabase?: readonly string[];
@@ -137,6 +160,11 @@ const addResources = (command: Command): Command =>
       ),
     );
 
+const lockWaitTimeout = (): Option =>
+  new Option('--lock-wait-timeout <TIME>', 'fail when a table stays locked so long, as 5000 or 10s (default: wait)').argParser(
+    duration('--lock-wait-timeout'),
+  );
+
 const pgBinDir = (): Option =>
   new Option('--pg-bin-dir <DIR>', 'where the PostgreSQL client tools are').argParser(nonEmpty('--pg-bin-dir'));
 
@@ -145,9 +173,33 @@ const excludeDatabase = (): Option =>
     (pattern: string, others: readonly string[] | undefined) => [...(others ?? []), nonEmpty('--exclude-database')(pattern)],
   );
 
+/** What a run may do otherwise than the one it continues. */
+const addRun = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--keeper-ttl <TIME>', 'how long the snapshot is kept once dbbackup has died, as 30min or 2h (default: 1h)').argParser(
+        duration('--keeper-ttl'),
+      ),
+    )
+    .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
+    .option(
+      '--allow-mixed',
+      'where the snapshot of a continued run is gone: keep tables that were read whole, read the rest under a new one',
+    )
+    .addOption(pgBinDir())
+    .option('--verify', 'verify the backup once it is written')
+    .addOption(
+      new Option('--max-rate <RATE>', 'raw bytes read in a second, as 50MB (default: as fast as can be)').argParser(
+        sizeWithin('--max-rate', kibi, kibi ** 4),
+      ),
+    )
+    .option('--no-preflight', 'leave out the quick checks of server and machine before the backup');
+
 /** What all kinds of backup have. */
-const addBackup = (command: Command): Command =>
-  addResources(addConnection(command))
+const addBackup = (command: Command): Command => addRun(addBackupOptions(addResources(addConnection(command))));
+
+const addBackupOptions = (command: Command): Command =>
+  command
     .optionsGroup('Backup:')
     .addOption(
       new Option('--chunk-size <SIZE>', `raw bytes of a chunk, bound of a data file ${byDefault('1GB')}`).argParser(
@@ -166,43 +218,14 @@ const addBackup = (command: Command): Command =>
       ]),
     )
     .addOption(new Option('--checksum <NAME>', `of the data files ${byDefault(defaults.checksum)}`).choices(['xxh3-128', 'sha256']))
-    .addOption(
-      new Option('--lock-wait-timeout <TIME>', 'fail when a table stays locked so long, as 5000 or 10s (default: wait)').argParser(
-        duration('--lock-wait-timeout'),
-      ),
-    )
-    .addOption(
-      new Option(
-        '--on-lock-queue <ACTION>',
-        `when another session waits for a lock that the backup holds ${byDefault(defaults.onLockQueue)}`,
-      ).choices(['warn', 'fail', 'yield']),
-    )
-    .addOption(
-      new Option('--timeout <TIME>', `for each database, 0 for none ${byDefault('2h, or three times the estimate')}`).argParser(
-        duration('--timeout'),
-      ),
-    )
-    .addOption(
-      new Option(
-        '--stall-timeout <TIME>',
-        `ask the server about a task that does not get on for so long, 0 for never ${byDefault('2min')}`,
-      ).argParser(duration('--stall-timeout')),
-    )
+    .addOption(lockWaitTimeout())
     .addOption(new Option('--mode <MODE>', 'chunked and native both name what dbbackup always does').choices(['chunked', 'native']))
     .addOption(
-      new Option('--keeper-ttl <TIME>', 'how long the snapshot is kept once dbbackup has died, as 30min or 2h (default: 1h)').argParser(
-        duration('--keeper-ttl'),
-      ),
-    )
-    .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
-    .addOption(pgBinDir())
-    .option('--verify', 'verify the backup once it is written')
-    .addOption(
-      new Option('--max-rate <RATE>', 'raw bytes read in a second, as 50MB (default: as fast as can be)').argParser(
-        sizeWithin('--max-rate', kibi, kibi ** 4),
-      ),
-    )
-    .option('--no-preflight', 'leave out the quick checks of server and machine before the backup');
+      new Option(
+        '--resume [ID]',
+        'continue an unfinished run: this one, or the newest of the same database, server and options, if there is one',
+      ).argParser(nonEmpty('--resume')),
+    );
 
 /** What only `backup single` and what looks ahead at it have. */
 const addSingle = (command: Command): Command =>
@@ -227,6 +250,7 @@ export type KeeperFlags = Pick<OutputFlags, 'json' | 'quiet'>;
 export interface Actions {
   backup(database: string, flags: BackupFlags): void;
   backupCluster(connection: string, flags: ClusterBackupFlags): void;
+  resume(id: string, flags: ResumeFlags): void;
   restore(id: string, flags: RestoreFlags): void;
   restoreCluster(id: string, flags: ClusterRestoreFlags): void;
   preflight(database: string, flags: BackupFlags): void;
@@ -259,8 +283,9 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       'dbbackup backup single shop -h db.example.com -U backup -W --jobs 8 --verify',
       'dbbackup backup single "service=shop sslmode=verify-full" --compression zstd:3 --chunk-size 512MB',
       'id=$(dbbackup backup single shop --quiet)',
+      'dbbackup backup single shop --resume',
     ],
-    [0, 1, 2, 3, 20, 129, 130, 143],
+    [0, 1, 2, 3, 10, 11, 20, 129, 130, 143],
   );
 
   const cluster = backup
@@ -282,7 +307,18 @@ export const addCommands = (program: Command, actions: Actions, outputDir: strin
       'dbbackup backup cluster -h db.example.com -U postgres -W --exclude-database "test_*"',
       'dbbackup backup cluster "postgres://backup@db.example.com/postgres" --no-role-passwords',
     ],
-    [0, 1, 2, 3, 20, 129, 130, 143],
+    [0, 1, 2, 3, 10, 11, 20, 129, 130, 143],
+  );
+
+  const resume = program
+    .command('resume')
+    .description('continue an unfinished backup as it was started')
+    .argument('<ID>', 'the run', nonEmpty('ID'));
+  addRun(addResources(addConnection(resume)).optionsGroup('Backup:').addOption(lockWaitTimeout()));
+  tail(
+    addRunOutput(resume, outputDir).action((id: string, flags: ResumeFlags) => actions.resume(id, flags)),
+    ['dbbackup resume ID', 'dbbackup resume ID --allow-mixed'],
+    [0, 1, 2, 3, 10, 11, 20, 129, 130, 143],
   );
 
   const restore = program.command('restore').description('restore a backup');

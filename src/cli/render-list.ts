@@ -28,8 +28,13 @@ const toCells = (backup: BackupSummary, isUnfinished: boolean): readonly string[
   backup.rawBytes === null ? '-' : formatBytes(backup.rawBytes),
   backup.storedBytes === null ? '-' : formatBytes(backup.storedBytes),
   backup.relationCount === null ? '-' : formatCount(backup.relationCount),
-  toPrintable(`${backup.isRunning ? 'running' : (backup.consistency ?? backup.state)}${backup.isPartial === true ? ', a part' : ''}`),
+  toPrintable(
+    `${backup.isRunning ? 'running' : (backup.consistency ?? describeUnfinished(backup))}${backup.isPartial === true ? ', a part' : ''}`,
+  ),
 ];
 
 /** `2026-11-04T10:11:12Z`: without milliseconds, in UTC as everything in a repository. */
 const toSeconds = (instant: string | null): string => (instant === null ? '-' : toPrintable(instant.replace(/\.\d+Z$/, 'Z')));
+
+const describeUnfinished = ({ state, resumable }: BackupSummary): string =>
+  state === 'unfinished' && (resumable === 'exact' || resumable === 'mixed') ? `${state}, resumable (${resumable})` : state;

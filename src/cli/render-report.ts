@@ -42,6 +42,7 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
         `${formatPlural(report.relationCount, 'relation')}, ${formatPlural(report.fileCount, 'file')}`,
       ],
       ...formatSnapshots(report),
+      ...formatConsistency(report),
       ['memory', formatBytes(report.peakRssBytes), 'at its peak'],
       ...(report.verified === undefined ? [] : [verifiedRow(report.verified)]),
       ...warningRow(report.warnings),
@@ -49,6 +50,13 @@ export const formatBackupReport = (report: BackupReport, style: Style): string =
     ],
     style,
   );
+
+/** What an interruption has left of before. */
+const formatConsistency = ({ consistency, resumed }: BackupReport): readonly Row[] => {
+  if (resumed === undefined) return [];
+  const kept = `${formatBytes(resumed.keptRawBytes)} in ${formatPlural(resumed.keptTaskCount, 'task')} were there before`;
+  return [['consistency', consistency, kept]];
+};
 
 /** How far the snapshots of several databases lie apart. */
 const formatSnapshots = ({ databaseCount, snapshots }: BackupReport): readonly Row[] =>

@@ -42,7 +42,10 @@ export const formatShow = (report: ShowReport, style: Style): string => {
       ['server', server.versionText, `system ${server.systemIdentifier}`],
       ['started', manifest.startedAt],
       ['finished', manifest.finishedAt, formatDuration(elapsedMs)],
-      ['consistency', manifest.consistency],
+      manifest.consistency === 'exact'
+        ? (['consistency', manifest.consistency] as const)
+        : (['consistency', manifest.consistency, consistencyNotes[manifest.consistency]] as const),
+      ...report.splitKeys.map((key) => ['split key', key] as const),
       ['raw', formatBytes(totals.rawBytes)],
       ['stored', formatBytes(totals.storedBytes), `${options.compression}, ${manifest.checksum}`],
       [
@@ -59,6 +62,11 @@ export const formatShow = (report: ShowReport, style: Style): string => {
   );
   return `${summary}\n${formatRelations(report)}`;
 };
+
+const consistencyNotes = {
+  'exact-after-resume': 'all rows of a database are of one snapshot; the run was interrupted',
+  mixed: 'some relations are of an earlier snapshot than the others; each is of one',
+} as const;
 
 type LargeObjects = NonNullable<ShowReport['manifest']['databases'][number]['largeObjects']>;
 

@@ -17,6 +17,7 @@ import type {
   RestoreListReport,
   RestoreOptions,
   RestoreReport,
+  ResumeOptions,
   RunContext,
   ShowOptions,
   VerifyOptions,
@@ -70,6 +71,7 @@ export interface CliIo {
 export interface Commands {
   backup(options: BackupOptions, context: RunContext): Promise<BackupReport>;
   backupCluster(options: ClusterBackupOptions, context: RunContext): Promise<BackupReport>;
+  resume(options: ResumeOptions, context: RunContext): Promise<BackupReport>;
   restoreCluster(options: ClusterRestoreOptions, context: RunContext): Promise<ClusterRestoreReport>;
   restore(options: RestoreOptions, context: RunContext): Promise<RestoreReport>;
   listRestore(options: RestoreListOptions): Promise<RestoreListReport>;
@@ -195,27 +197,28 @@ const toRunFailed = (error: DbbackupError, redact: (text: string) => string): Ev
 /** The request with the password that -W asks for. */
 const withPassword = async (request: Request, signal: AbortSignal): Promise<{ readonly request: Request; readonly password?: string }> => {
   if (!('isPrompting' in request) || !request.isPrompting) return { request };
-  const { connection } = request.options;
-  const password = await promptPassword(toPasswordPrompt(connection.user), signal);
-  const withIt = { ...connection, password };
+  const password = await promptPassword(toPasswordPrompt(request.options.connection?.user), signal);
+  const withIt = <T extends object>(connection: T) => ({ ...connection, password });
   // Spelled out because the kinds of options differ in what else they hold.
   switch (request.command) {
     case 'backup':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'backup-cluster':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
+    case 'resume':
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection ?? {}) } }, password };
     case 'restore':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'restore-cluster':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'preflight':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'preflight-cluster':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'preflight-restore':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
     case 'estimate':
-      return { request: { ...request, options: { ...request.options, connection: withIt } }, password };
+      return { request: { ...request, options: { ...request.options, connection: withIt(request.options.connection) } }, password };
   }
 };
 
@@ -261,6 +264,11 @@ const execute = async (
     }
     case 'backup-cluster': {
       const report = await commands.backupCluster(request.options, context);
+      print(formatBackupReport(report, style), `${report.id}\n`);
+      return toBackupStatus(report);
+    }
+    case 'resume': {
+      const report = await commands.resume(request.options, context);
       print(formatBackupReport(report, style), `${report.id}\n`);
       return toBackupStatus(report);
     }

@@ -29,6 +29,7 @@ export const createRunRedactor = (secrets: readonly string[]): Redactor => {
 
 /** Secrets that stand in the arguments or in the environment. */
 export const findRequestSecrets = (request: Request, environment: Readonly<Record<string, string | undefined>>): readonly string[] => {
-  const inConnection = 'connection' in request.options ? findSecrets(request.options.connection.database) : [];
+  const database = 'connection' in request.options ? (request.options.connection?.database ?? '') : '';
+  const inConnection = findSecrets(database);
   return [...inConnection, environment['PGPASSWORD'] ?? ''].filter((secret) => secret !== '');
 };

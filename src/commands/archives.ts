@@ -23,8 +23,9 @@ const newFile = { flags: 'wx', flag: 'wx', mode: 0o600 } as const;
 export interface ArchiveTarget {
   readonly storage: LocalStorage;
   readonly id: string;
-  /** Number of the database within the backup. */
+  /** Number of the database within the backup, and of its snapshot. */
   readonly database: number;
+  readonly snapshot: number;
   readonly pgDumpVersion: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,10 +35,10 @@ export type DumpToPath = (outPath: string) => Promise<readonly string[]>;
 
 /** The schema archive: what `dump` writes, compressed, hashed and published. Constant memory. */
 export const storeSchema = (target: ArchiveTarget, dump: DumpToPath): Promise<StoredArchive> =>
-  storeArchive(target, schemaPath(target.database), dump);
+  storeArchive(target, schemaPath(target.database, target.snapshot), dump);
 
 /** The script of roles and tablespaces, compressed, hashed and published. It holds hashes of passwords: nothing of it stands in any other file. */
-export const storeGlobals = async (target: Omit<ArchiveTarget, 'database'>, script: Buffer): Promise<ManifestArchive> => {
+export const storeGlobals = async (target: Omit<ArchiveTarget, 'database' | 'snapshot'>, script: Buffer): Promise<ManifestArchive> => {
   await target.storage.createFolder(nameInBackup(target.id, dirname(globalsPath)));
   return publishArchive(target, globalsPath, Readable.from([script]));
 };
@@ -47,7 +48,11 @@ export interface StoredArchive {
   readonly warnings: readonly string[];
 }
 
-const storeArchive = async (target: Omit<ArchiveTarget, 'database'>, path: string, dump: DumpToPath): Promise<StoredArchive> => {
+const storeArchive = async (
+  target: Omit<ArchiveTarget, 'database' | 'snapshot'>,
+  path: string,
+  dump: DumpToPath,
+): Promise<StoredArchive> => {
   const folder = await target.storage.createFolder(nameInBackup(target.id, dirname(path)));
   const dumpPath = join(folder, `pg_dump${temporarySuffix}`);
   try {
@@ -60,7 +65,11 @@ const storeArchive = async (target: Omit<ArchiveTarget, 'database'>, path: strin
   }
 };
 
-const publishArchive = async (target: Omit<ArchiveTarget, 'database'>, path: string, source: Readable): Promise<ManifestArchive> => {
+const publishArchive = async (
+  target: Omit<ArchiveTarget, 'database' | 'snapshot'>,
+  path: string,
+  source: Readable,
+): Promise<ManifestArchive> => {
   const { sizeBytes, sha256 } = await publishStream(
     source,
     new CompressStream({ compressionLevel, checksumFlag: true }),

@@ -5,7 +5,7 @@ import { nameDatabases } from '../manifest/facts.js';
 import type { Session } from '../native/session.js';
 import { toWaves } from '../planner/waves.js';
 import { adviseOnConnections } from './advise-on-connections.js';
-import { runBackup } from './backup.js';
+import { type BackupScope, runBackup } from './backup.js';
 import { GlobalsBackup } from './backup-globals.js';
 import type { BackupSource } from './backup-source.js';
 import type { BackupReport, ClusterBackupOptions, RunContext } from './options.js';
@@ -32,10 +32,13 @@ export const backupCluster = (options: ClusterBackupOptions, context: RunContext
         },
       );
     const { names, leftOut } = await listDatabases(session, options.excludeDatabases ?? []);
-    const sources = names.map((name, index) => toSource(options, context, session, name, index + 1));
-    const waves = toWaves(sources, { connectionCount: await readHeadRoom(session), jobs: toJobs(options.jobs) });
+    const numbered = names.map((name, index) => ({ number: index + 1, name }));
+    const waves = toWaves(numbered, { connectionCount: await readHeadRoom(session), jobs: toJobs(options.jobs) });
+    const databases = waves.flatMap((wave, index) => wave.map((database) => ({ ...database, wave: index + 1 })));
+    const toOwnSource: BackupScope['toSource'] = ({ number, name }) => toSource(options, context, session, name, number);
     const globals = new GlobalsBackup({ session, pgDumpAll, arePasswordsLeftOut });
-    return { kind: 'cluster', title: nameDatabases(names), stem: 'cluster', waves, globals, warnings: leftOut.map(toWarning) };
+    const title = nameDatabases(names);
+    return { kind: 'cluster', title, stem: 'cluster', databases, toSource: toOwnSource, globals, warnings: leftOut.map(toWarning) };
   });
 
 const toWarning = ({ name, reason }: LeftOutDatabase): string =>

@@ -14,6 +14,9 @@ import type { Session } from '../native/session.js';
 import { planBackup } from '../planner/backup-plan.js';
 import type { BackupPlan } from '../planner/plan.js';
 import type { QueuedTask } from '../planner/queue.js';
+import { type DatabaseHistory, listTasksOf, toEarlierFacts, toEarlierReadings, toFacts } from '../resume/history.js';
+import { type KeptReading, mixPlans } from '../resume/mix-plans.js';
+import { storeSnapshotState } from '../resume/snapshot-state.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { dumpSchema, toDumpSelection } from '../tools/dump-schema.js';
 import { type Tool, toToolConnection } from '../tools/tool.js';
@@ -53,6 +56,8 @@ export interface DatabaseParts {
   readonly held: HeldSnapshot;
   /** Proves that the snapshot still stands; see Leader. */
   readonly checkSnapshot: () => Promise<void>;
+  /** Of a run that is continued: whether `held` is the snapshot it had, and what it read before. */
+  readonly history: { readonly isSameSnapshot: boolean; readonly database: DatabaseHistory } | null;
   /** Connection parameters that lead to this database and server where the options name others. */
   readonly overrides: Readonly<Record<string, string>>;
 }
@@ -65,6 +70,7 @@ export class DatabaseBackup {
   used: readonly UsedGlobal[] = [];
   /** Not to be read before `prepare` has ended, as the plan. */
   #facts: DatabaseFacts | null = null;
+  #kept: readonly KeptReading[] = [];
   #worker: SessionSpec | null = null;
   readonly #run: RunParts;
   readonly #parts: DatabaseParts;
@@ -91,22 +97,50 @@ export class DatabaseBackup {
     return this.facts.plan;
   }
 
-  /** Stores the schema and plans the reading of rows. */
+  /** The tasks of an earlier attempt that go on under the same snapshot; null where the plan is new. */
+  get knownTasks(): readonly QueuedTask[] | null {
+    const { history } = this.#parts;
+    if (history === null || !history.isSameSnapshot) return null;
+    return history.database.states.at(-1)?.tasks.filter(({ taskId }) => !history.database.sound.has(taskId)) ?? [];
+  }
+
+  /** Tasks of earlier snapshots of which something stays. */
+  get earlierTasks(): readonly QueuedTask[] {
+    return listTasksOf(this.#parts.history?.database.states ?? [], this.#kept);
+  }
+
+  /** Stores the schema and plans the reading of rows; where the snapshot is that of an earlier attempt, both are there. */
   async prepare(): Promise<void> {
-    const { id, options, settings, record } = this.#run;
-    const { number, name, wave, overrides } = this.#parts;
-    const { catalog, snapshot, lsn, takenAt, guard } = this.#parts.held;
+    const { history, number, name, wave } = this.#parts;
+    if (history?.isSameSnapshot === true) {
+      this.#kept = history.database.states.at(-1)?.kept ?? [];
+      this.#facts = toFacts({ number, name, wave }, history.database.states);
+      this.used = history.database.states.at(-1)?.used ?? [];
+    } else {
+      this.#facts = await this.#prepareAnew();
+    }
+    this.#worker = this.#toWorker();
+  }
+
+  async #prepareAnew(): Promise<DatabaseFacts> {
+    const { settings, record } = this.#run;
+    const { number, name, wave, history } = this.#parts;
+    const { catalog, snapshot, lsn, takenAt } = this.#parts.held;
+    const states = history?.database.states ?? [];
+    const facts = { number: (states.at(-1)?.snapshot.number ?? 0) + 1, id: snapshot, lsn, takenAt };
     record({ type: 'snapshot.taken', ...this.tag, snapshot, lsn, relationCount: catalog.relations.length });
     this.#warn(catalog.warnings);
-    const schema = await this.#storeSchema();
+    const schema = await this.#storeSchema(facts.number);
     await this.#readUsed();
 
-    const plan = planBackup(catalog, settings);
+    const whole = planBackup(catalog, settings);
     this.#warn(
-      plan.skipped
+      whole.skipped
         .filter(({ isChosen }) => !isChosen)
         .map((relation) => `${relation.schema}.${relation.name} is saved without rows: ${relation.reason}`),
     );
+    const { plan, kept } = mixPlans(history === null ? [] : toEarlierReadings(history.database), catalog, whole);
+    this.#kept = kept;
     record({
       type: 'plan.ready',
       ...this.tag,
@@ -116,7 +150,31 @@ export class DatabaseBackup {
       binaryRelationCount: plan.relations.filter(({ format }) => format === 'binary').length,
       splitRelationCount: plan.relations.filter(({ chunkCount }) => chunkCount > 1).length,
     });
-    this.#worker = {
+    return { number, name, wave, catalog, plan, snapshot: facts, schema, earlier: toEarlierFacts(states, kept) };
+  }
+
+  /** What another process needs to go on with these tasks, on disk before the first of them runs. */
+  async storeState(tasks: readonly QueuedTask[]): Promise<void> {
+    const { storage, id } = this.#run;
+    const { snapshot, catalog, plan, schema } = this.facts;
+    const { transactionStart } = this.#parts.held;
+    await storeSnapshotState(storage, id, this.number, {
+      snapshot,
+      transactionStart,
+      schema,
+      catalog,
+      plan,
+      tasks,
+      kept: this.#kept,
+      used: this.used,
+    });
+  }
+
+  #toWorker(): SessionSpec {
+    const { id, options } = this.#run;
+    const { number, overrides } = this.#parts;
+    const { catalog, snapshot, guard } = this.#parts.held;
+    return {
       key: `${number} ${snapshot}`,
       connection: toConnectionSpec(options.connection, `dbbackup ${id}`, overrides),
       setupSql: [
@@ -128,7 +186,6 @@ export class DatabaseBackup {
       guardSql: guard.sql,
       guardExpected: guard.expected,
     };
-    this.#facts = { number, name, wave, catalog, plan, snapshot: { number: 1, id: snapshot, lsn, takenAt }, schema };
   }
 
   /** Once pg_dump is done: names within privileges come as they are now, whatever the snapshot, and as numbers where there are none any more. */
@@ -140,11 +197,11 @@ export class DatabaseBackup {
     if (changed !== undefined) throw toRoleChanged(changed, name);
   }
 
-  async #storeSchema(): Promise<ManifestArchive> {
+  async #storeSchema(snapshot: number): Promise<ManifestArchive> {
     const { id, options, settings, pgDump, storage, signal, record } = this.#run;
     const { number, access, held } = this.#parts;
     const { lockTimeoutMs } = options;
-    const target = { storage, id, database: number, pgDumpVersion: pgDump.version, signal };
+    const target = { storage, id, database: number, snapshot, pgDumpVersion: pgDump.version, signal };
     const dump = { pgDump, connection: toToolConnection(access), snapshot: held.snapshot, host: processHost, signal, lockTimeoutMs };
     const selectionArguments = toDumpSelection({
       selection: settings.selection,

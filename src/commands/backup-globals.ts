@@ -65,7 +65,7 @@ export class GlobalsBackup {
       { storage, id, pgDumpVersion: this.#parts.pgDumpAll.version, signal },
       toStoredScript(this.#globals),
     );
-    record({ type: 'globals.dumped', path: archive.path, sizeBytes: archive.sizeBytes, sha256: archive.sha256 });
+    record({ type: 'globals.dumped', ...archive });
     return archive;
   }
 }

@@ -1,21 +1,28 @@
 import { hostname } from 'node:os';
 import { readLockQueue } from '../catalog/activity.js';
-import { withSnapshots } from '../catalog/leader.js';
+import { type HeldSnapshot, withSnapshots } from '../catalog/leader.js';
+import { displayText } from '../catalog/names.js';
 import type { QuerySession } from '../catalog/rows.js';
 import { createEmit, type Emit, systemClock } from '../core/context.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
+import type { Event } from '../core/events.js';
+import { formatDuration, formatPlural } from '../core/units.js';
 import { readToolVersion } from '../core/version.js';
 import { runTasks, toTasks } from '../engine/executor.js';
 import { type Amount, noAmount, withProgress } from '../engine/progress.js';
 import { type DatabaseFacts, ManifestBuilder } from '../manifest/builder.js';
-import type { Journal } from '../manifest/journal.js';
+import { type Journal, readJournal, reopenJournal } from '../manifest/journal.js';
+import { describeSplitKey, listSplitKeys } from '../manifest/mixed.js';
 import type { Manifest, ManifestArchive, ManifestOptions } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
 import type { CopyOutTask, Engine } from '../native/engine.js';
 import { measureMemory, processId } from '../native/host.js';
+import { largestFirst } from '../planner/order.js';
 import type { PlannedTask } from '../planner/plan.js';
 import { type QueuedTask, queueTasks } from '../planner/queue.js';
 import { writeRestoreKit } from '../restore-kit/restore-kit.js';
+import { hasRows, listTasksOf, toFacts } from '../resume/history.js';
+import { freeReserve } from '../resume/reserve.js';
 import { backupNames, dataExtension, dataStem, nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import type { Tool } from '../tools/tool.js';
@@ -25,11 +32,12 @@ import type { BackupSource } from './backup-source.js';
 import { DiskWatch } from './disk-watch.js';
 import { LockCourtesy } from './lock-courtesy.js';
 import { nameLeader } from './name-database.js';
+import { type ResumedRun, sumRawBytes } from './open-run.js';
 import { type BackupOptions, type BackupReport, defaults, type RunContext } from './options.js';
 import { createRunWatch, toTimeLimitMs, toTimeoutError } from './run-watch.js';
 import { type toBackupSettings, toBytesPerSecond, withEngine } from './settings.js';
 import { createTaskRetries } from './task-retries.js';
-import { type WaveMember, withWave } from './wave.js';
+import { type AdoptedSnapshot, type WaveMember, withWave } from './wave.js';
 
 export interface BackupParts {
   readonly id: string;
@@ -48,18 +56,23 @@ export interface BackupParts {
   readonly pgDump: Tool;
   readonly storage: LocalStorage;
   readonly journal: Journal;
+  /** Null for a new run. */
+  readonly resumed: ResumedRun | null;
 }
 
 /** One run: snapshots, schemas, plans, one queue of tasks, rows, manifest. */
 export class BackupRun {
   readonly #parts: BackupParts;
   readonly #startedMs = systemClock.monotonicMs();
-  readonly #startedAt = new Date(systemClock.nowMs()).toISOString();
+  readonly #startedAt: string;
   readonly #warnings: string[] = [];
   #builder = new ManifestBuilder();
   readonly #databases: DatabaseFacts[] = [];
   readonly #tasks: QueuedTask[] = [];
   #globals: ManifestArchive | null = null;
+  #lastTaskId: number;
+  /** Of all that was planned, for the report. */
+  #estimatedRawBytes = 0;
   /** The run has failed in a way that can be continued: its keepers stay. */
   #areKeepersLeft = false;
   /** By finished tasks. */
@@ -72,6 +85,13 @@ export class BackupRun {
 
   constructor(parts: BackupParts) {
     this.#parts = parts;
+    const { resumed } = parts;
+    this.#startedAt = new Date(resumed?.startedAtMs ?? systemClock.nowMs()).toISOString();
+    this.#lastTaskId = resumed?.lastTaskId ?? 0;
+    for (const event of resumed?.checked.sound.values() ?? []) {
+      this.#builder.add(event);
+      this.#done = addAmounts(this.#done, event);
+    }
     this.#record = createEmit([
       parts.context.onEvent,
       (event) => {
@@ -87,35 +107,32 @@ export class BackupRun {
   }
 
   async run(): Promise<BackupReport> {
-    const { id, title, storage, journal, context } = this.#parts;
-    this.#record({
-      type: 'backup.started',
-      id,
-      database: title,
-      repository: storage.location,
-      pid: processId,
-      host: hostname(),
-      toolVersion: readToolVersion(),
-    });
-    this.#toRunParts().warn(this.#parts.warnings ?? []);
+    const { id, storage, journal, context } = this.#parts;
+    this.#recordStart();
+    this.#warn(this.#parts.warnings ?? []);
     let manifest: Manifest;
     try {
       manifest = await this.#save();
       // A journal that could not be written must not have a manifest beside it.
       await this.#journalled;
       await writeRestoreKit(storage, manifest);
+      await this.#dropUnused(manifest);
+      this.#warnOfMixing(manifest);
+      await this.#journalled;
       await publishManifest(storage, manifest);
     } catch (cause) {
       await this.#fail(cause);
       throw cause;
     }
     await journal.close();
+    await storage.removeTree(nameInBackup(id, backupNames.resumeFolder));
 
     const { rowCount, rawBytes, storedBytes, relationCount, fileCount } = manifest.totals;
     const elapsedMs = Math.round(systemClock.monotonicMs() - this.#startedMs);
     const speed = { elapsedMs, bytesPerSecond: toBytesPerSecond(rawBytes, elapsedMs), peakRssBytes: measureMemory().peakRssBytes };
     createEmit([context.onEvent])({ type: 'backup.finished', id, rowCount, rawBytes, storedBytes, ...speed });
     const { waves, databases } = manifest;
+    const { resumed } = this.#parts;
     const snapshots = { earliestAt: waves[0]?.earliestAt ?? '', latestAt: waves.at(-1)?.latestAt ?? '', waveCount: waves.length };
     const manifestPath = await storage.localPath(nameInBackup(id, backupNames.manifest));
     return {
@@ -130,20 +147,55 @@ export class BackupRun {
       databaseCount: databases.length,
       snapshots,
       ...speed,
-      estimatedRawBytes: this.#databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, 0),
+      estimatedRawBytes: this.#estimatedRawBytes,
+      consistency: manifest.consistency,
+      ...(resumed !== null && {
+        resumed: { keptTaskCount: resumed.checked.sound.size, keptRawBytes: sumRawBytes(resumed.checked.sound.values()) },
+      }),
       warnings: this.#warnings,
     };
   }
 
-  async #save(): Promise<Manifest> {
-    const { id, kind, options, settings, context, waves } = this.#parts;
-    for (const [index, sources] of waves.entries()) {
-      await withWave(
-        { id, options, signal: context.signal, areKeepersLeft: () => this.#areKeepersLeft, warn: this.#toRunParts().warn },
-        sources,
-        (members) => this.#saveWave(index + 1, members),
-      );
+  #recordStart(): void {
+    const { id, title, storage, resumed } = this.#parts;
+    const run = { id, database: title, repository: storage.location, pid: processId, host: hostname(), toolVersion: readToolVersion() };
+    if (resumed === null) {
+      this.#record({ type: 'backup.started', ...run });
+      return;
     }
+    const { attempt, checked, databases } = resumed;
+    const newSnapshotCount = [...databases.values()].filter(({ history, need }) => need === 'new-snapshot' && hasRows(history)).length;
+    const kept = { keptTaskCount: checked.sound.size, keptRawBytes: sumRawBytes(checked.sound.values()) };
+    this.#record({ type: 'backup.resumed', ...run, attempt, ...kept, newSnapshotCount });
+    this.#warn(checked.damage);
+  }
+
+  /** Never in silence: what is of which snapshot, and what may not fit together. */
+  #warnOfMixing({ kind, consistency, databases }: Manifest): void {
+    if (consistency !== 'mixed') return;
+    for (const database of databases.filter(({ snapshots }) => snapshots.length > 1)) {
+      const last = database.snapshots.at(-1);
+      const older = database.relations.filter((relation) => relation.kind !== 'p' && relation.snapshot !== last?.number).length;
+      const prefix = kind === 'cluster' ? `${displayText(database.name)}: ` : '';
+      this.#warn([
+        `${prefix}the backup is mixed: ${formatPlural(older, 'relation')} of an earlier snapshot, all others of that of ${last?.takenAt ?? ''}`,
+        ...listSplitKeys(database).map((key) => `${prefix}${describeSplitKey(key)}: rows may lack their referents`),
+      ]);
+    }
+  }
+
+  /** Of a run that was continued: data files of rows that were read again, and definitions of snapshots before the last. */
+  async #dropUnused({ files, databases, globals }: Manifest): Promise<void> {
+    const { id, storage, resumed } = this.#parts;
+    if (resumed === null) return;
+    await storage.removeAllBut(nameInBackup(id, backupNames.dataFolder), new Set(files.map(({ path }) => nameInBackup(id, path))));
+    const archives = new Set([...databases.map(({ schema }) => schema.path), ...(globals === null ? [] : [globals.path])]);
+    await storage.removeAllBut(nameInBackup(id, backupNames.schemaFolder), new Set([...archives].map((path) => nameInBackup(id, path))));
+  }
+
+  async #save(): Promise<Manifest> {
+    const { id, kind, options, settings, waves } = this.#parts;
+    for (const [index, sources] of waves.entries()) await this.#saveWave(index + 1, sources);
     const facts = {
       id,
       kind,
@@ -160,43 +212,101 @@ export class BackupRun {
         selection: toManifestSelection(settings),
       },
       codec: settings.codec,
+      consistency: this.#toConsistency(),
       databases: this.#databases,
       globals: this.#globals,
       tasks: this.#tasks,
     };
     const manifest = this.#builder.build(facts, new Date(systemClock.nowMs()).toISOString());
     // What it was made of is more than it is itself, and nobody's any more: a catalog of thousands of relations shall not stay while it is written.
+    this.#estimatedRawBytes = this.#databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, 0);
     this.#databases.length = 0;
     this.#tasks.length = 0;
     this.#builder = new ManifestBuilder();
     return manifest;
   }
 
-  /** Saves some databases whose snapshots are held at the same time. */
-  async #saveWave(wave: number, members: readonly WaveMember[]): Promise<void> {
-    const { kind, options, settings, context, waves, globals } = this.#parts;
-    const { jobs } = settings;
-    const leaders = members.map(({ source, leader }) => (kind === 'cluster' ? nameLeader(leader, source.name) : leader));
+  #toConsistency(): Manifest['consistency'] {
+    if (this.#databases.some(({ earlier }) => earlier.length > 0)) return 'mixed';
+    return (this.#parts.resumed?.checked.sound.size ?? 0) > 0 ? 'exact-after-resume' : 'exact';
+  }
+
+  /** Saves some databases whose snapshots are held at the same time; those that an earlier attempt has read to their end need none. */
+  async #saveWave(wave: number, sources: readonly BackupSource[]): Promise<void> {
+    const { id, kind, options, settings, context, resumed } = this.#parts;
+    const isDone = ({ number }: BackupSource): boolean => resumed?.databases.get(number)?.need === 'nothing';
+    for (const source of sources.filter(isDone)) this.#addDone(wave, source);
+    const open = sources.filter((source) => !isDone(source));
+    if (open.length === 0) return this.#saveGlobals(wave, []);
+    const adopted = pickAdopted(resumed, open);
+    const warn = this.#toRunParts().warn;
+    const parts = { id, options, signal: context.signal, areKeepersLeft: () => this.#areKeepersLeft, adopted, warn };
     const snapshotOptions = {
       lockTimeoutMs: options.lockTimeoutMs ?? 0,
       ...(settings.scope === undefined ? {} : { scope: settings.scope }),
     };
-    await withSnapshots(leaders, snapshotOptions, async (snapshots) => {
-      const heldSinceMs = systemClock.monotonicMs();
-      const run = this.#toRunParts();
-      const databases = snapshots.map((held, index) => {
-        const member = members[index];
-        if (member === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
-        const { source, ...reached } = member;
-        const { number, name } = source;
-        const checkSnapshot = async (): Promise<void> => leaders[index]?.checkSnapshot();
-        return new DatabaseBackup(run, { ...reached, number, name, wave, isNamed: kind === 'cluster', held, checkSnapshot });
-      });
-      for (const database of databases) await database.prepare();
-      await globals?.read(run, databases);
-      if (globals !== null && wave === waves.length) this.#globals = await globals.store(run);
-      const tasks = queueTasks(databases, this.#tasks.length + 1);
-      for (const { hold } of members) await hold();
+    await withWave(parts, open, (found) => {
+      const members = kind === 'cluster' ? found.map((each) => ({ ...each, leader: nameLeader(each.leader, each.source.name) })) : found;
+      return withSnapshots(
+        members.map(({ leader }) => leader),
+        snapshotOptions,
+        (snapshots) => this.#saveMembers(wave, members, snapshots),
+      );
+    });
+  }
+
+  #addDone(wave: number, { number, name }: BackupSource): void {
+    const states = this.#parts.resumed?.databases.get(number)?.history.states ?? [];
+    const last = states.at(-1);
+    this.#databases.push(toFacts({ number, name, wave }, states));
+    this.#tasks.push(...listTasksOf(states, last?.kept ?? []), ...(last?.tasks ?? []));
+  }
+
+  /** What databases that an earlier attempt has read name must be among them as well. */
+  async #saveGlobals(wave: number, databases: readonly DatabaseBackup[]): Promise<void> {
+    const { waves, globals, resumed } = this.#parts;
+    if (globals === null) return;
+    if (resumed !== null && resumed.globals !== null) {
+      this.#globals = resumed.globals;
+      return;
+    }
+    const run = this.#toRunParts();
+    const done = [...(resumed?.databases.values() ?? [])].filter(({ need }) => need === 'nothing').map(({ history }) => history);
+    const before = done.map(({ number, states }) => ({
+      name: waves.flat().find((source) => source.number === number)?.name ?? '',
+      used: states.at(-1)?.used ?? [],
+    }));
+    await globals.read(run, [...before, ...databases]);
+    if (wave === waves.length) this.#globals = await globals.store(run);
+  }
+
+  async #saveMembers(wave: number, members: readonly WaveMember[], snapshots: readonly HeldSnapshot[]): Promise<void> {
+    const { kind, options, settings, context, resumed } = this.#parts;
+    const { jobs } = settings;
+    const heldSinceMs = systemClock.monotonicMs();
+    const run = this.#toRunParts();
+    const databases = snapshots.map((held, index) => {
+      const member = members[index];
+      if (member === undefined) throw new DbbackupError('internal', 'there is a snapshot of no database');
+      const { source, ...reached } = member;
+      const { number, name } = source;
+      const checkSnapshot = (): Promise<void> => member.leader.checkSnapshot();
+      const found = resumed?.databases.get(number);
+      const history = found === undefined ? null : { isSameSnapshot: found.need === 'same-snapshot', database: found.history };
+      return new DatabaseBackup(run, { ...reached, number, name, wave, isNamed: kind === 'cluster', held, checkSnapshot, history });
+    });
+    for (const database of databases) await database.prepare();
+    await this.#saveGlobals(wave, databases);
+    const queued = queueTasks(
+      databases.filter(({ knownTasks }) => knownTasks === null).map(({ facts }) => facts),
+      this.#lastTaskId + 1,
+    );
+    this.#lastTaskId += queued.length;
+    for (const database of databases)
+      if (database.knownTasks === null) await database.storeState(queued.filter(({ database: number }) => number === database.number));
+    const tasks = largestFirst([...databases.flatMap(({ knownTasks }) => knownTasks ?? []), ...queued]);
+    for (const { hold } of members) await hold();
+    try {
       // The pool is measured against the limit here, after pg_dump's output has passed.
       const { memoryLimitBytes, maxBytesPerSecond } = options;
       await withEngine({ jobs, memoryLimitBytes, maxBytesPerSecond, signal: context.signal }, (engine) =>
@@ -208,10 +318,17 @@ export class BackupRun {
           heldSinceMs,
         ),
       );
-      for (const leader of leaders) await leader.checkSnapshot();
-      this.#tasks.push(...tasks);
-      this.#databases.push(...databases.map(({ facts }) => facts));
-    });
+      for (const { leader } of members) await leader.checkSnapshot();
+    } catch (error) {
+      this.#areKeepersLeft = isContinuable(toDbbackupError(error).code);
+      throw error;
+    }
+    for (const database of databases) {
+      const all = resumed?.databases.get(database.number)?.history.states.at(-1)?.tasks ?? [];
+      this.#tasks.push(...database.earlierTasks, ...(database.knownTasks === null ? [] : all));
+      this.#databases.push(database.facts);
+    }
+    this.#tasks.push(...queued);
   }
 
   #toRunParts(): RunParts {
@@ -224,13 +341,15 @@ export class BackupRun {
       storage,
       signal: context.signal,
       record: this.#record,
-      warn: (messages) => {
-        for (const message of messages) {
-          this.#warnings.push(message);
-          this.#record({ type: 'warning', message });
-        }
-      },
+      warn: (messages) => this.#warn(messages),
     };
+  }
+
+  #warn(messages: readonly string[]): void {
+    for (const message of messages) {
+      this.#warnings.push(message);
+      this.#record({ type: 'warning', message });
+    }
   }
 
   /** `sessions` are the leaders', in the order of their databases. */
@@ -243,17 +362,17 @@ export class BackupRun {
   ): Promise<void> {
     const { settings, context } = this.#parts;
     const toTask = await this.#prepareTasks(databases);
-    const firstTaskId = tasks[0]?.taskId ?? 1;
+    const byId = new Map(tasks.map((task) => [task.taskId, task]));
     const byNumber = new Map(databases.map((database) => [database.number, database]));
     const prefixOf = (task: QueuedTask | undefined): string => byNumber.get(task?.database ?? 0)?.prefix ?? '';
     const tagOf = ({ database }: QueuedTask) => byNumber.get(database)?.tag ?? {};
     const nameOf = (taskId: number, source: number): string => {
-      const task = tasks[taskId - firstTaskId];
+      const task = byId.get(taskId);
       return `${prefixOf(task)}${task?.chunks[source]?.name ?? `task ${taskId}`}`;
     };
     const nameTask = (task: QueuedTask): string => `${prefixOf(task)}${nameChunks(task)}`;
     const before = this.#done;
-    const estimatedRawBytes = databases.reduce((sum, { plan }) => sum + plan.estimatedRawBytes, before.rawBytes);
+    const estimatedRawBytes = tasks.reduce((sum, task) => sum + task.estimatedRawBytes, before.rawBytes);
     let failed: QueuedTask | null = null;
     const { id, storage, options } = this.#parts;
     const leaders = databases.flatMap((database, index) => {
@@ -319,11 +438,7 @@ export class BackupRun {
             segments,
           });
           this.#builder.add(event);
-          this.#done = {
-            rawBytes: this.#done.rawBytes + rawBytes,
-            storedBytes: this.#done.storedBytes + storedBytes,
-            rowCount: this.#done.rowCount + rowCount,
-          };
+          this.#done = addAmounts(this.#done, { rawBytes, storedBytes, rowCount });
           await this.#journalled;
         },
         onFailed: ({ origin }, error) => {
@@ -372,7 +487,7 @@ export class BackupRun {
     const { codec, level, checksum } = settings;
     const toSink = (taskId: number) => ({
       directory,
-      stem: dataStem(taskId, 1),
+      stem: dataStem(taskId, this.#parts.resumed?.attempt ?? 1),
       extension: dataExtension(codec),
       codec,
       level,
@@ -388,13 +503,62 @@ export class BackupRun {
     };
   }
 
-  /** Notes the failure in the journal. The failure is what the caller learns; a journal that cannot be written either is attached nowhere: the disk's error is the first. */
+  /**
+   * Notes the failure in the journal. The failure is what the caller learns; a journal that cannot be written either is attached nowhere: the disk's error is the first.
+   * Where the disk is full, the reserve makes room for it, after what was cut off of the journal's last line.
+   */
   async #fail(cause: unknown): Promise<void> {
+    const { id, storage, journal, options } = this.#parts;
     const { code, message, hint } = toDbbackupError(cause);
-    this.#record({ type: 'run.failed', code, message, ...(hint === undefined ? {} : { hint }) });
-    await this.#parts.journal.close().catch(() => undefined);
+    if (this.#areKeepersLeft && options.hasKeeper !== false) this.#record({ type: 'notice', message: tellKeeper(id, options) });
+    const isFull = code === 'disk_full';
+    if (isFull) await freeReserve(storage, id).catch(() => undefined);
+    const failed = this.#record({ type: 'run.failed', code, message, ...(hint === undefined ? {} : { hint }) });
+    try {
+      await journal.close();
+    } catch {
+      if (isFull) await appendAnew(storage, id, failed).catch(() => undefined);
+    }
   }
 }
+
+/** To a journal whose last write failed. */
+const appendAnew = async (storage: LocalStorage, id: string, event: Event): Promise<void> => {
+  const content = await readJournal(storage, id);
+  if (content === null) return;
+  const journal = await reopenJournal(storage, id, content);
+  await journal.append(event);
+  await journal.close();
+};
+
+const tellKeeper = (id: string, { keeperTtlMs }: BackupOptions): string =>
+  `the snapshot is kept for ${formatDuration(keeperTtlMs ?? defaults.keeperTtlMs)}: dbbackup resume ${id} goes on exactly there, dbbackup keeper stop ${id} gives it up`;
+
+/** Failures after which another attempt may come further, under the same snapshot. Not where others wait for its locks: they would go on waiting. */
+const continuableCodes: ReadonlySet<string> = new Set([
+  'cancelled',
+  'connection_lost',
+  'connection_failed',
+  'authentication_failed',
+  'recovery_conflict',
+  'server_error',
+  'disk_full',
+  'io_error',
+  'not_writable',
+  'timeout',
+]);
+const isContinuable = (code: string): boolean => continuableCodes.has(code);
+
+const pickAdopted = (resumed: ResumedRun | null, sources: readonly BackupSource[]): ReadonlyMap<number, AdoptedSnapshot> => {
+  const numbers = new Set(sources.map(({ number }) => number));
+  return new Map([...(resumed?.adopted ?? [])].filter(([number]) => numbers.has(number)));
+};
+
+const addAmounts = (a: Amount, b: Amount): Amount => ({
+  rawBytes: a.rawBytes + b.rawBytes,
+  storedBytes: a.storedBytes + b.storedBytes,
+  rowCount: a.rowCount + b.rowCount,
+});
 
 const toManifestSelection = ({ scope, selection }: BackupParts['settings']): ManifestOptions['selection'] => {
   if (scope === undefined) return null;

@@ -3,6 +3,7 @@ import type { EventListener } from '../core/events.js';
 import type { ChecksumName, CodecName } from '../core/results.js';
 import type { SelectionOptions } from '../core/selection.js';
 import type { BackupFacts } from '../manifest/facts.js';
+import type { Manifest } from '../manifest/schema.js';
 import type { LockQueueMode } from './lock-courtesy.js';
 
 /** What every command takes as its second argument. */
@@ -105,6 +106,37 @@ export interface BackupOptions extends OwnershipOptions {
   readonly isPreflightLeftOut?: boolean;
   /** Verify the backup once it is written; the outcome is `BackupReport.verified`. Default: false. */
   readonly isVerifying?: boolean;
+  /**
+   * Go on with an unfinished run: that of this ID, or the newest one of the same database or cluster, server and options, if there is one. What differs for an ID is an error:
+   * `not_resumable`. Default: a new run.
+   */
+  readonly resume?: { readonly id?: string };
+  /** Where the snapshot of that run is gone: keep relations that were read whole and read the rest under a new one, instead of failing with `snapshot_lost`. Default: false. */
+  readonly isMixedAllowed?: boolean;
+}
+
+/** Goes on with an unfinished run as it was started: what is saved and how is taken from it. */
+export interface ResumeOptions
+  extends Pick<
+    BackupOptions,
+    | 'outputDir'
+    | 'jobs'
+    | 'memoryLimitBytes'
+    | 'lockTimeoutMs'
+    | 'onLockQueue'
+    | 'timeoutMs'
+    | 'stallTimeoutMs'
+    | 'pgBinDir'
+    | 'isVerifying'
+    | 'isPreflightLeftOut'
+    | 'maxBytesPerSecond'
+    | 'isMixedAllowed'
+    | 'hasKeeper'
+    | 'keeperTtlMs'
+  > {
+  readonly id: string;
+  /** Overrides parts of the connection that the run was started with; a password, which is saved nowhere, comes from here or from where libpq looks. */
+  readonly connection?: Partial<ConnectionOptions>;
 }
 
 /** A backup of all databases of a server; `connection.database` is the one that is connected to first, usually `postgres`. */
@@ -136,6 +168,10 @@ export interface BackupReport {
   readonly databaseCount: number;
   /** When the first and the last snapshot were taken, ISO 8601, UTC, by the server's clock, and in how many waves. */
   readonly snapshots: { readonly earliestAt: string; readonly latestAt: string; readonly waveCount: number };
+  /** `exact`: each database's rows are of one snapshot; `exact-after-resume`: so they are, and the run was interrupted; `mixed`: some relations are of a later one. */
+  readonly consistency: Manifest['consistency'];
+  /** Present when an unfinished run was continued: what had been read before, in raw bytes of COPY and tasks. */
+  readonly resumed?: { readonly keptTaskCount: number; readonly keptRawBytes: number };
   readonly warnings: readonly string[];
   /** Present when `isVerifying` was set. */
   readonly verified?: VerifyReport;
@@ -310,6 +346,11 @@ export interface ListOptions {
 export interface BackupSummary extends BackupFacts {
   /** An unfinished run whose process is alive on this machine. */
   readonly isRunning: boolean;
+  /**
+   * How an unfinished run can be continued: `exact`, a keeper on this machine holds its snapshot; `mixed`, with what it has read whole kept and the rest of a new one; `no`.
+   * Null for a finished backup.
+   */
+  readonly resumable: 'exact' | 'mixed' | 'no' | null;
 }
 
 /** Sorted by time of start, oldest first; what tells no time comes last, by ID. */

@@ -37,6 +37,7 @@ import { refreshViews } from './refresh-views.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
 import { definitionsPart, type RestoreLedger, segmentPart, triggerPrefix } from './restore-ledger.js';
 import type { RestoreScope } from './restore-scope.js';
+import { partSplitKeys, restoreSplitKeys } from './restore-split-keys.js';
 import { refuseMentions, renameSchemas, type SchemaMap } from './schema-map.js';
 import { toRoleSql, toSameServer, withSession } from './sessions.js';
 import { withEngine } from './settings.js';
@@ -119,8 +120,9 @@ export class DatabaseRestore {
     const { pending, comments } = await this.#findPending();
     // Rows of other partitions may still come through the root when a partition's own are there.
     const early = plan.largeRelations.filter(({ relation }) => this.#rootOf(database.relations[relation]) === null);
+    const { rest: entries, keys } = partSplitKeys(database, pending);
     const groups = groupPostData(
-      pending,
+      entries,
       sections.includes('post-data') ? early.map(({ relation }) => database.relations[relation]?.oid ?? 0) : [],
     );
 
@@ -140,6 +142,7 @@ export class DatabaseRestore {
     if (sections.includes('post-data'))
       await this.#phase('post-data', async () => {
         await this.#restorePostData(groups.rest);
+        this.#warn(await restoreSplitKeys(archive, keys, scratch));
         this.#warn(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') }));
       });
     await refuseMentions(session, schemaMap);

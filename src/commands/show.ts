@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { describeSplitKey, listSplitKeys } from '../manifest/mixed.js';
 import type { Manifest } from '../manifest/schema.js';
 import { readManifest } from '../manifest/store.js';
 import { openLocalStorage } from '../storage/local-storage.js';
@@ -9,6 +10,8 @@ export interface ShowReport {
   readonly manifest: Manifest;
   /** Where the backup's files are. */
   readonly directory: string;
+  /** Of a `mixed` backup: foreign keys between relations of different snapshots, in words; a restore may find rows without referents there. */
+  readonly splitKeys: readonly string[];
 }
 
 /**
@@ -18,5 +21,7 @@ export interface ShowReport {
 export const show = async (options: ShowOptions): Promise<ShowReport> => {
   const storage = openLocalStorage(options.outputDir);
   const { id } = await (await openRepository(storage)).findFinished(options.id);
-  return { manifest: await readManifest(storage, id), directory: join(storage.location, id) };
+  const manifest = await readManifest(storage, id);
+  const splitKeys = manifest.databases.flatMap((database) => listSplitKeys(database).map(describeSplitKey));
+  return { manifest, directory: join(storage.location, id), splitKeys };
 };

@@ -1,5 +1,5 @@
 import { afterFailure } from '../catalog/after-failure.js';
-import type { Leader } from '../catalog/leader.js';
+import type { HeldSnapshot, Leader } from '../catalog/leader.js';
 import type { QuerySession } from '../catalog/rows.js';
 import { createLocalLeader } from '../catalog/snapshot.js';
 import { DbbackupError } from '../core/errors.js';
@@ -36,6 +36,14 @@ export interface WaveParts {
   /** Asked when a run ends before its wave is saved: whether its keepers stay, so that it can be continued. */
   readonly areKeepersLeft: () => boolean;
   readonly warn: (messages: readonly string[]) => void;
+  /** Of a run that is continued, by the database's number: keepers that hold its snapshots still. */
+  readonly adopted: ReadonlyMap<number, AdoptedSnapshot>;
+}
+
+/** A keeper to which this process has attached itself, and the snapshot it holds. */
+export interface AdoptedSnapshot {
+  readonly keeper: Keeper;
+  readonly known: Omit<HeldSnapshot, 'guard'>;
 }
 
 /** Runs `use` with a leader for each source, in their order: of a keeper each, or of a session of this process without keepers. */
@@ -43,7 +51,8 @@ export const withWave = <T>(
   parts: WaveParts,
   sources: readonly BackupSource[],
   use: (members: readonly WaveMember[]) => Promise<T>,
-): Promise<T> => (parts.options.hasKeeper === false ? withSessions(sources, use) : withKeepers(parts, sources, use));
+): Promise<T> =>
+  parts.options.hasKeeper === false && parts.adopted.size === 0 ? withSessions(sources, use) : withKeepers(parts, sources, use);
 
 const withSessions = <T>(
   sources: readonly BackupSource[],
@@ -66,12 +75,19 @@ const withKeepers = async <T>(
   sources: readonly BackupSource[],
   use: (members: readonly WaveMember[]) => Promise<T>,
 ): Promise<T> => {
-  const keepers: Keeper[] = [];
+  const keepers: Keeper[] = [...parts.adopted.values()].map(({ keeper }) => keeper);
   try {
     const members: WaveMember[] = [];
     for (const source of sources) {
       const { access } = source;
       const overrides = { ...toSameServer(access), ...source.overrides };
+      const adopted = parts.adopted.get(source.number);
+      if (adopted !== undefined) {
+        const { keeper, known } = adopted;
+        const leader = toAdopting(createKeeperLeader(keeper, parts.areKeepersLeft), known);
+        members.push({ source, overrides, access, session: keeper.session, leader, hold: async () => undefined, keeper });
+        continue;
+      }
       const keeper = await start(parts, source, overrides);
       keepers.push(keeper);
       await becomeRole(keeper, parts.options);
@@ -113,6 +129,16 @@ const toAgeWarning = ({ name }: BackupSource, age: number): string =>
 const becomeRole = async ({ session }: Keeper, { connection: { role } }: BackupOptions): Promise<void> => {
   if (role !== undefined) await session.query("SELECT pg_catalog.set_config('role', $1, false)", [role]);
 };
+
+/** A leader whose snapshot is there already: among others that take theirs, it waits with them. */
+const toAdopting = (leader: Leader, known: AdoptedSnapshot['known']): Leader => ({
+  ...leader,
+  takeSnapshot: async (options) => {
+    const held = await leader.adoptSnapshot(known);
+    await options?.whenLocked?.();
+    return held;
+  },
+});
 
 /** The leader in a keeper's session. Letting go of its snapshot ends the keeper, or leaves it. */
 export const createKeeperLeader = (keeper: Keeper, isLeft: () => boolean): Leader => {

@@ -67,6 +67,12 @@ export const errorCodes = {
     'the exported snapshot is gone',
     'See docs/reliability.md, "The keeper", for what ends a snapshot, and the server’s log; then run again.',
   ),
+  snapshot_lost: entry(
+    1,
+    false,
+    'the run’s snapshot is gone, so it cannot be continued as one',
+    'With --allow-mixed what was read stays and the rest is read under a new snapshot; or start a new backup.',
+  ),
   row_too_large: entry(
     1,
     false,
@@ -84,6 +90,7 @@ export const errorCodes = {
   backup_not_found: entry(10, false, 'no backup has this ID', 'See dbbackup list.'),
   backup_unfinished: entry(10, false, 'the backup has no manifest: its run did not finish', 'See dbbackup list --unfinished.'),
   keeper_not_found: entry(10, false, 'no keeper of this backup runs here', 'See dbbackup keeper list.'),
+  not_resumable: entry(10, false, 'the run cannot be continued, or not as asked', 'See dbbackup list --unfinished; or start a new backup.'),
   locked: entry(11, true, 'another process works on this backup'),
   manifest_damaged: entry(20, false, 'the manifest is not what was written', 'Use another copy of this backup.'),
   format_unsupported: entry(1, false, 'the backup was written in a format this version does not know', 'Use a newer dbbackup.'),

@@ -16,13 +16,35 @@ export type EventBody =
       readonly toolVersion: string;
     }
   | {
+      readonly type: 'backup.resumed';
+      readonly id: string;
+      readonly database: string;
+      readonly repository: string;
+      readonly pid: number;
+      readonly host: string;
+      readonly toolVersion: string;
+      /** Of the data files that are written from here on. */
+      readonly attempt: number;
+      /** Of tasks that had finished and whose files are sound. */
+      readonly keptTaskCount: number;
+      readonly keptRawBytes: number;
+      /** Databases that are read under a new snapshot, because the one they had is gone. */
+      readonly newSnapshotCount: number;
+    }
+  | {
       readonly type: 'snapshot.taken';
       readonly database?: string;
       readonly snapshot: string;
       readonly lsn: string;
       readonly relationCount: number;
     }
-  | { readonly type: 'globals.dumped'; readonly path: string; readonly sizeBytes: number; readonly sha256: string }
+  | {
+      readonly type: 'globals.dumped';
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly sha256: string;
+      readonly pgDumpVersion?: string;
+    }
   | {
       readonly type: 'schema.dumped';
       readonly database?: string;

@@ -3,7 +3,14 @@ import { DbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import type { CodecName } from '../core/results.js';
 import { toReadMethod } from '../planner/large-object-statements.js';
-import { type BackupPlan, isRelationChunk, type LargeObjectStream, type PlannedTask, type RelationPlan } from '../planner/plan.js';
+import {
+  type BackupPlan,
+  type Chunk,
+  isRelationChunk,
+  type LargeObjectStream,
+  type PlannedTask,
+  type RelationPlan,
+} from '../planner/plan.js';
 import type { QueuedTask } from '../planner/queue.js';
 import { backupNames, readAttempt } from '../storage/layout.js';
 import { checkManifest } from './check.js';
@@ -32,26 +39,39 @@ export interface ManifestFacts {
   readonly startedAt: string;
   readonly options: ManifestOptions;
   readonly codec: CodecName;
+  readonly consistency: Manifest['consistency'];
   /** At least one. */
   readonly databases: readonly DatabaseFacts[];
   /** Roles and tablespaces: of a cluster alone. */
   readonly globals: ManifestArchive | null;
-  /** All tasks of all databases' plans, numbered over all. */
+  /** All tasks of all databases and snapshots of which anything is in the backup, numbered over all. */
   readonly tasks: readonly QueuedTask[];
 }
 
-/** What is known of one database of a run. */
-export interface DatabaseFacts {
+/** A snapshot of a database, and how its rows were to be read. */
+export interface ReadingFacts {
+  readonly snapshot: ManifestSnapshot;
+  readonly catalog: Catalog;
+  /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
+  readonly plan: BackupPlan;
+}
+
+/** An earlier reading of a run that lost its snapshot, and what stays of it. */
+export interface EarlierFacts extends ReadingFacts {
+  readonly relationOids: ReadonlySet<number>;
+  readonly areLargeObjectsKept: boolean;
+}
+
+/** What is known of one database of a run: its last reading, which has the definitions. */
+export interface DatabaseFacts extends ReadingFacts {
   /** From 1, within the backup. */
   readonly number: number;
   readonly name: string;
   /** From 1: databases of one wave have their snapshots held at the same time. */
   readonly wave: number;
-  readonly catalog: Catalog;
-  /** Of the relations of `catalog`; partitioned tables and skipped ones are recorded without rows. */
-  readonly plan: BackupPlan;
-  readonly snapshot: ManifestSnapshot;
   readonly schema: ManifestArchive;
+  /** Empty for a run that kept its snapshot. */
+  readonly earlier: readonly EarlierFacts[];
 }
 
 type RelationReading = Pick<RelationPlan, 'schema' | 'name' | 'format' | 'formatReason' | 'readMethod' | 'readReason'>;
@@ -59,8 +79,14 @@ type RelationReading = Pick<RelationPlan, 'schema' | 'name' | 'format' | 'format
 /** The index of a relation in its plan, or a stream of large objects. */
 type SegmentOwner = number | LargeObjectStream;
 type SegmentsByOwner = ReadonlyMap<SegmentOwner, readonly ManifestSegment[]>;
-/** By the database's number. */
-type SegmentsByDatabase = ReadonlyMap<number, SegmentsByOwner>;
+/** By the database's number and the snapshot's. */
+type SegmentsByReading = ReadonlyMap<string, SegmentsByOwner>;
+
+const toReadingKey = (database: number, snapshot: number): string => `${database} ${snapshot}`;
+const noSegments: SegmentsByOwner = new Map();
+
+/** Whether what a chunk holds is in the backup: a task that packs several relations may have read one that was read anew under a later snapshot. */
+type IsWanted = (chunk: Chunk) => boolean;
 
 type ChunkFinished = Extract<Event, { readonly type: 'chunk.finished' }>;
 
@@ -85,16 +111,22 @@ export class ManifestBuilder {
   }
 
   /** Files and segments, both in the order of tasks and, within a task, of its chunks. */
-  #collectData(facts: ManifestFacts): { readonly files: readonly ManifestFile[]; readonly segments: SegmentsByDatabase } {
+  #collectData(facts: ManifestFacts): { readonly files: readonly ManifestFile[]; readonly segments: SegmentsByReading } {
     const files: ManifestFile[] = [];
-    const byDatabase = new Map(facts.databases.map(({ number }) => [number, new Map<SegmentOwner, ManifestSegment[]>()]));
+    const readings = toReadings(facts.databases);
     for (const task of facts.tasks) {
-      const segments = byDatabase.get(task.database);
-      if (segments === undefined) throw new DbbackupError('internal', `task ${task.taskId} reads database ${task.database}`);
+      const reading = readings.get(toReadingKey(task.database, task.snapshot));
+      if (reading === undefined)
+        throw new DbbackupError('internal', `task ${task.taskId} reads database ${task.database} under snapshot ${task.snapshot}`);
       const event = this.#finished.get(task.taskId);
       if (event === undefined) throw new DbbackupError('backup_unfinished', `task ${task.taskId} has not finished`);
-      const firstFile = files.length;
-      for (const file of event.files ?? []) {
+      const wanted = (event.segments ?? []).filter((segment) => reading.isWanted(toChunk(task, segment.source)));
+      const used = new Set(wanted.map(({ file }) => file));
+      const isWhole = wanted.length === (event.segments ?? []).length;
+      const indexes = new Map<number, number>();
+      for (const [index, file] of (event.files ?? []).entries()) {
+        if (!isWhole && !used.has(index)) continue;
+        indexes.set(index, files.length);
         files.push({
           path: `${backupNames.dataFolder}/${file.path}`,
           sizeBytes: file.sizeBytes,
@@ -103,18 +135,33 @@ export class ManifestBuilder {
           attempt: readAttempt(file.path),
         });
       }
-      for (const { source, file, ...range } of event.segments ?? []) {
-        const owner = toOwner(task, source);
-        if (file < 0 || file >= files.length - firstFile)
+      for (const { source, file, ...range } of wanted) {
+        const index = indexes.get(file);
+        if (index === undefined)
           throw new DbbackupError('internal', `task ${task.taskId} has a segment in file ${file}, which it did not write`);
-        const known = segments.get(owner) ?? [];
-        known.push({ file: firstFile + file, ...range });
-        segments.set(owner, known);
+        const owner = toOwner(toChunk(task, source));
+        const known = reading.segments.get(owner) ?? [];
+        known.push({ file: index, ...range });
+        reading.segments.set(owner, known);
       }
     }
-    return { files, segments: byDatabase };
+    return { files, segments: new Map([...readings].map(([key, { segments }]) => [key, segments])) };
   }
 }
+
+const toReadings = (databases: readonly DatabaseFacts[]) => {
+  const readings = new Map<string, { readonly isWanted: IsWanted; readonly segments: Map<SegmentOwner, ManifestSegment[]> }>();
+  for (const { number, snapshot, earlier } of databases) {
+    readings.set(toReadingKey(number, snapshot.number), { isWanted: () => true, segments: new Map() });
+    for (const reading of earlier) {
+      const { plan, relationOids, areLargeObjectsKept } = reading;
+      const isWanted: IsWanted = (chunk) =>
+        isRelationChunk(chunk) ? relationOids.has(plan.relations[chunk.relation]?.oid ?? 0) : areLargeObjectsKept;
+      readings.set(toReadingKey(number, reading.snapshot.number), { isWanted, segments: new Map() });
+    }
+  }
+  return readings;
+};
 
 /** The Manifest of a run's Events. See ManifestBuilder. */
 export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, finishedAt: string): Manifest => {
@@ -123,18 +170,20 @@ export const buildManifest = (facts: ManifestFacts, events: Iterable<Event>, fin
   return builder.build(facts, finishedAt);
 };
 
-const toOwner = (task: PlannedTask, source: number): SegmentOwner => {
+const toChunk = (task: PlannedTask, source: number): Chunk => {
   const chunk = task.chunks[source];
   if (chunk === undefined)
     throw new DbbackupError('internal', `task ${task.taskId} has a segment of chunk ${source}, which it does not hold`);
-  return isRelationChunk(chunk) ? chunk.relation : chunk.stream;
+  return chunk;
 };
 
-const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly ManifestFile[], segments: SegmentsByDatabase): Manifest => {
+const toOwner = (chunk: Chunk): SegmentOwner => (isRelationChunk(chunk) ? chunk.relation : chunk.stream);
+
+const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly ManifestFile[], segments: SegmentsByReading): Manifest => {
   const { options } = facts;
   const server = facts.databases[0]?.catalog.server;
   if (server === undefined) throw new DbbackupError('internal', 'the run holds no database');
-  const databases = facts.databases.map((database) => toDatabase(database, segments.get(database.number) ?? new Map()));
+  const databases = facts.databases.map((database) => toDatabase(database, segments));
   const relations = databases.flatMap((database) => database.relations);
   const streams = databases.flatMap(({ largeObjects }) => (largeObjects === null ? [] : [largeObjects.content, largeObjects.metadata]));
   const parts = [...relations, ...streams];
@@ -146,7 +195,7 @@ const toManifest = (facts: ManifestFacts, finishedAt: string, files: readonly Ma
     tool: facts.tool,
     startedAt: facts.startedAt,
     finishedAt,
-    consistency: 'exact',
+    consistency: facts.consistency,
     baseBackupId: null,
     encryption: null,
     options,
@@ -179,29 +228,28 @@ const toWaves = (databases: readonly DatabaseFacts[]): readonly ManifestWave[] =
     return { number, earliestAt: sorted[0] ?? '', latestAt: sorted.at(-1) ?? '' };
   });
 
-const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDatabase => {
-  const { catalog, plan } = facts;
-  const known = new Map(catalog.relations.map((relation) => [relation.oid, relation]));
-  const planned = plan.relations.map((relation, index) => toRelation(facts, relation, known.get(relation.oid), segments.get(index) ?? []));
-  const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
-  const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
-  const rowless = catalog.relations
-    .filter(({ oid }) => !plannedOids.has(oid))
-    .map((relation) => toRelation(facts, toRowlessPlan(relation, skipped), relation, []));
+const toDatabase = (facts: DatabaseFacts, segments: SegmentsByReading): ManifestDatabase => {
+  const { catalog } = facts;
+  const segmentsOf = ({ snapshot }: ReadingFacts): SegmentsByOwner =>
+    segments.get(toReadingKey(facts.number, snapshot.number)) ?? noSegments;
+  const relations = mergeRelations(facts, segmentsOf);
+  const used = new Set(relations.map(({ snapshot }) => snapshot));
+  const largeObjectReading = facts.earlier.find(({ areLargeObjectsKept }) => areLargeObjectsKept) ?? facts;
+  const earlier = facts.earlier.filter((reading) => used.has(reading.snapshot.number) || reading === largeObjectReading);
   return {
     number: facts.number,
     ...catalog.database,
     searchPath: [...catalog.searchPath],
     name: facts.name,
     wave: facts.wave,
-    snapshots: [facts.snapshot],
+    snapshots: [...earlier.map(({ snapshot }) => snapshot).sort((a, b) => a.number - b.number), facts.snapshot],
     schema: facts.schema,
-    largeObjects: toLargeObjects(facts, segments),
+    largeObjects: toLargeObjects(largeObjectReading, segmentsOf(largeObjectReading)),
     extensions: [...catalog.extensions],
     roles: [...catalog.roles],
     tablespaces: [...catalog.tablespaces],
     schemas: catalog.schemas.map(({ oid, name }) => ({ oid, name })),
-    relations: [...planned, ...rowless],
+    relations,
     otherRelations: [...catalog.otherRelations],
     foreignKeys: [...catalog.foreignKeys],
     outwardReferences: [...catalog.outwardReferences],
@@ -217,8 +265,38 @@ const toDatabase = (facts: DatabaseFacts, segments: SegmentsByOwner): ManifestDa
   };
 };
 
+/** The relations of the last snapshot, each with the rows of the snapshot it was read under. */
+const mergeRelations = (facts: DatabaseFacts, segmentsOf: (reading: ReadingFacts) => SegmentsByOwner): readonly ManifestRelation[] => {
+  const { catalog, plan } = facts;
+  const kept = new Map<number, ManifestRelation>();
+  const treeOids = new Map(catalog.relations.map(({ oid, treeOid }) => [oid, treeOid]));
+  // A partitioned table is of the snapshot that its partitions are of.
+  const treeReadings = new Map<number, ReadingFacts>();
+  for (const reading of facts.earlier) {
+    for (const relation of listRelations(reading, segmentsOf(reading))) {
+      if (!reading.relationOids.has(relation.oid)) continue;
+      kept.set(relation.oid, relation);
+      const treeOid = treeOids.get(relation.oid) ?? null;
+      if (treeOid !== null) treeReadings.set(treeOid, reading);
+    }
+  }
+  const planned = listRelations(facts, segmentsOf(facts)).map((relation) => kept.get(relation.oid) ?? relation);
+  const plannedOids = new Set(plan.relations.map((relation) => relation.oid));
+  const skipped = new Map(plan.skipped.map(({ oid, reason }) => [oid, reason]));
+  const rowless = catalog.relations
+    .filter(({ oid }) => !plannedOids.has(oid))
+    .map((relation) => toRelation(treeReadings.get(relation.treeOid ?? 0) ?? facts, toRowlessPlan(relation, skipped), relation, []));
+  return [...planned, ...rowless];
+};
+
+/** The relations of a plan, with what was read of them. */
+const listRelations = (reading: ReadingFacts, segments: SegmentsByOwner): readonly ManifestRelation[] => {
+  const known = new Map(reading.catalog.relations.map((relation) => [relation.oid, relation]));
+  return reading.plan.relations.map((relation, index) => toRelation(reading, relation, known.get(relation.oid), segments.get(index) ?? []));
+};
+
 const toRelation = (
-  facts: DatabaseFacts,
+  reading: ReadingFacts,
   plan: RelationReading,
   relation: Relation | undefined,
   segments: readonly ManifestSegment[],
@@ -234,7 +312,7 @@ const toRelation = (
     kind: relation.kind,
     partitionRootOid: relation.partitionRootOid,
     isRootNeeded: relation.isRootNeeded,
-    snapshot: facts.snapshot.number,
+    snapshot: reading.snapshot.number,
     columns: relation.columns.map((column) => column.name),
     condition: relation.condition,
     format: plan.format,
@@ -255,7 +333,7 @@ const addUp = (segments: readonly ManifestSegment[]): ManifestStream => ({
 });
 
 /** Null where there are none, or none were to be read. */
-const toLargeObjects = ({ catalog }: DatabaseFacts, segments: SegmentsByOwner): ManifestLargeObjects | null => {
+const toLargeObjects = ({ catalog }: ReadingFacts, segments: SegmentsByOwner): ManifestLargeObjects | null => {
   const metadata = segments.get('metadata');
   if (catalog.largeObjects === null || metadata === undefined) return null;
   const { objectCount, pageSizeBytes } = catalog.largeObjects;

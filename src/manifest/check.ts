@@ -23,6 +23,7 @@ export const checkManifest = (manifest: Manifest): void => {
   checkKind(manifest);
   checkFiles(manifest);
   for (const database of manifest.databases) checkDatabase(database);
+  checkConsistency(manifest);
   for (const part of parts) checkParts(part, manifest.files);
   checkRanges(parts, manifest.files);
   expectEqual('totals', 'relationCount', manifest.totals.relationCount, relations.length);
@@ -47,6 +48,12 @@ const checkKind = ({ kind, globals, databases, waves }: Manifest): void => {
   const known = new Set(waves.map(({ number }) => number));
   for (const { name, wave } of databases)
     if (!known.has(wave)) throw damaged(`database ${JSON.stringify(name)} names wave ${wave}, which is not listed`);
+};
+
+/** Only what says so is of several snapshots. */
+const checkConsistency = ({ consistency, databases }: Manifest): void => {
+  if (consistency !== 'mixed' && databases.some(({ snapshots }) => snapshots.length > 1))
+    throw damaged(`a database of several snapshots makes the backup mixed, and it says ${consistency}`);
 };
 
 const checksumLengths = { 'xxh3-128': 32, sha256: 64 } as const;

@@ -57,6 +57,13 @@ export class Journal {
 export const createJournal = async (storage: LocalStorage, id: string): Promise<Journal> =>
   new Journal(await storage.openAppender(nameInBackup(id, backupNames.journal)));
 
+/** Goes on with the journal of a run: a torn last line is cut off. Two processes must not do so at once. Fails with `io_error` when there is none. */
+export const reopenJournal = async (
+  storage: LocalStorage,
+  id: string,
+  { completeBytes }: Pick<JournalContent, 'completeBytes'>,
+): Promise<Journal> => new Journal(await storage.reopenAppender(nameInBackup(id, backupNames.journal), completeBytes));
+
 export interface JournalContent {
   readonly events: readonly Event[];
   /** Bytes of the complete lines; what follows them is a torn last line. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
 import { sectionNames } from '../core/selection.js';
+import { listSplitKeys } from '../manifest/mixed.js';
 import { listOutward, listOutwardChildren } from '../manifest/outward.js';
 import type { Manifest, ManifestArchive, ManifestDatabase, ManifestRelation } from '../manifest/schema.js';
 import { listArchives } from '../manifest/store.js';
@@ -158,7 +159,7 @@ const toDatabaseConfig = (manifest: Manifest, database: ManifestDatabase, segmen
     `OWNERS=${manifest.options.isOwnerDropped ? 'no' : 'yes'}`,
     `PRIVILEGES=${manifest.options.arePrivilegesDropped ? 'no' : 'yes'}`,
     `DEFINITIONS=${hasDefinitions(manifest) ? 'yes' : 'no'}`,
-    `OUTWARD=${listOutward(database).join(' ')}`,
+    `OUTWARD=${[...listOutward(database), ...listSplitKeys(database).map(({ oid }) => `2606:${oid}`)].join(' ')}`,
     `OUTWARD_CHILDREN=${listOutwardChildren(database).join(' ')}`,
     `SCHEMAS=${areSchemasNamed(manifest) ? 'yes' : 'no'}`,
     `SEGMENTS=${segmentCount}`,

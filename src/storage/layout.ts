@@ -12,10 +12,19 @@ export const temporarySuffix = '.tmp';
 
 export const repositoryMarker = 'dbbackup-repository.json';
 
+/** Held by who takes something away from a repository. */
+export const repositoryLock = 'lock.json';
+
 /** Names inside a backup's folder. */
 export const backupNames = {
   journal: 'journal.ndjson',
+  lock: 'lock.json',
+  resumeFolder: 'resume',
+  runRecord: 'resume/run.json',
+  reserve: 'resume/reserve',
   dataFolder: 'data',
+  schemaFolder: 'schema',
+  globalsFolder: 'globals',
   restoreScript: 'restore.sh',
   restoreFolder: 'restore',
   manifestChecksum: 'manifest.sha256',
@@ -93,8 +102,14 @@ const extensions: Readonly<Record<CodecName, string>> = { zstd: '.zst', lz4: '.l
 
 export const dataExtension = (codec: CodecName): string => extensions[codec];
 
-/** Path of a database's schema archive. `number` counts the databases of a backup from 1. */
-export const schemaPath = (number: number): string => `schema/${String(number).padStart(4, '0')}.dump.zst`;
+/** Path of a database's schema archive. `number` counts the databases of a backup from 1, `snapshot` the snapshots that were taken of it. */
+export const schemaPath = (number: number, snapshot: number): string => `schema/${toStem(number, snapshot)}.dump.zst`;
+
+/** Path of what is known of a snapshot of a database while its run is unfinished. */
+export const snapshotStatePath = (number: number, snapshot: number): string =>
+  `${backupNames.resumeFolder}/${String(number).padStart(4, '0')}-s${snapshot}.ndjson.zst`;
+
+const toStem = (number: number, snapshot: number): string => `${String(number).padStart(4, '0')}${snapshot === 1 ? '' : `-s${snapshot}`}`;
 
 /** Path of a cluster's roles and tablespaces. */
 export const globalsPath = 'globals/globals.sql.zst';

@@ -165,6 +165,34 @@ class DirectoryStorage implements LocalStorage {
     return new FileAppender(file, path);
   }
 
+  async reopenAppender(name: string, keptBytes: number): Promise<Appender> {
+    const path = await this.localPath(name);
+    try {
+      const file = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      try {
+        if (!(await file.stat()).isFile()) throw new DbbackupError('io_error', `${path} is not a regular file`, { details: { path } });
+        await file.truncate(keptBytes);
+        await file.sync();
+        return new FileAppender(file, path);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+    } catch (error) {
+      throw toStorageError(error, 'write', path);
+    }
+  }
+
+  async removeAllBut(folder: string, kept: ReadonlySet<string>): Promise<void> {
+    const path = await this.localPath(folder);
+    for (const entry of await this.#entries(folder)) {
+      if (entry.isDirectory() || kept.has(`${folder}/${entry.name}`)) continue;
+      const found = join(path, entry.name);
+      await nullIfMissing(unlink(found), 'write', found);
+    }
+    if ((await nullIfMissing(lstat(path), 'read', path)) !== null) await syncDirectory(path);
+  }
+
   async #createFolderOf(name: string): Promise<string> {
     const folder = dirname(name);
     if (folder !== '.') return this.createFolder(folder);

@@ -61,6 +61,10 @@ export interface LocalStorage extends Storage {
   createFolder(folder: ObjectName): Promise<string>;
   /** Creates an object that grows: the one kind that is visible before it is complete. Fails with `io_error` when the name is taken. */
   openAppender(name: ObjectName): Promise<Appender>;
+  /** Goes on with an object that grew, after its first `keptBytes`: what follows them is cut off. Fails with `io_error` when it is not there. */
+  reopenAppender(name: ObjectName, keptBytes: number): Promise<Appender>;
+  /** Deletes what is in a folder, unpublished files and links as well, but for these objects. No folder of that name is no error. */
+  removeAllBut(folder: ObjectName, kept: ReadonlySet<ObjectName>): Promise<void>;
 }
 
 /** A growing object. One call at a time; after an error its end is undefined and nothing more may be appended. */

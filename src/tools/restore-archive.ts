@@ -2,8 +2,9 @@ import { rm, writeFile } from 'node:fs/promises';
 import { DbbackupError } from '../core/errors.js';
 import { type ArchiveEntry, parseArchiveList } from './archive-list.js';
 import { toConnectionString } from './connection-string.js';
+import { addNotValid } from './not-valid.js';
 import { dropUnknownSettings } from './prologue.js';
-import { runTool, runToolPipe, type ToolOptions } from './run-tool.js';
+import { runTool, runToolPipe, type ToolFilter, type ToolOptions } from './run-tool.js';
 import type { Tool, ToolConnection, ToolRun } from './tool.js';
 
 export interface RestoreArchiveOptions extends ToolOptions {
@@ -39,6 +40,8 @@ export interface ArchivePart {
   readonly listPath: string | null;
   /** All in one transaction, with one connection. Default: false. */
   readonly isAtomic?: boolean;
+  /** The one entry is a foreign key that checks no rows that are there. Default: false. */
+  readonly isNotValid?: boolean;
 }
 
 /** The entries of an archive, in its order, with their dependencies. */
@@ -86,6 +89,20 @@ export const restoreComments = (
   part: { readonly entries: readonly ArchiveEntry[]; readonly listPath: string },
 ): Promise<readonly string[]> => restorePart(options, { section: null, jobs: 1, what: 'comments', ...part });
 
+/** A foreign key, made without a look at the rows that are there. Errors: those of `restoreEntries`, `tools_missing` without psql. */
+export const restoreNotValid = async (
+  options: RestoreArchiveOptions,
+  part: { readonly entry: ArchiveEntry; readonly what: string; readonly listPath: string },
+): Promise<readonly string[]> =>
+  restorePart(options, {
+    section: 'post-data',
+    entries: [part.entry],
+    jobs: 1,
+    what: part.what,
+    listPath: part.listPath,
+    isNotValid: true,
+  });
+
 /** All that comes after the rows, but for entries restored before: `rest` of `groupPostData`. */
 export const restorePostData = (
   options: RestoreArchiveOptions,
@@ -131,7 +148,7 @@ const run = async (options: RestoreArchiveOptions, part: ArchivePart): Promise<r
     ...(options.areTablespacesDropped === true ? ['--no-tablespaces'] : []),
   ];
   const target = `--dbname=${toConnectionString(connection)}`;
-  if (pgRestore.major <= targetMajor) {
+  if (pgRestore.major <= targetMajor && part.isNotValid !== true) {
     const parallel = jobs > 1 ? [`--jobs=${jobs}`] : [];
     const args = [...selection, ...parallel, ...atomic, '--exit-on-error', '--no-password', target, archivePath];
     return (await runTool({ tool: pgRestore, args, connection, object }, options)).warnings;
@@ -146,5 +163,7 @@ const run = async (options: RestoreArchiveOptions, part: ArchivePart): Promise<r
     connection,
     object,
   };
-  return runToolPipe(writer, dropUnknownSettings(targetMajor), reader, options);
+  const dropUnknown = dropUnknownSettings(targetMajor);
+  const filter: ToolFilter = part.isNotValid === true ? (source) => addNotValid(dropUnknown(source)) : dropUnknown;
+  return runToolPipe(writer, filter, reader, options);
 };

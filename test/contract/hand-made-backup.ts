@@ -252,7 +252,7 @@ export const makeBackup = async (cluster: Cluster, database: string, options: Ha
         outwardReferences: [],
         wave: 1,
         snapshots: [{ number: 1, id: '00000003-00000001-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.000Z' }],
-        schema: await writeArchive(schemaPath(1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),
+        schema: await writeArchive(schemaPath(1, 1), encoders.zstd(tool('pg_dump', ['-Fc', '-Z0', '-s']))),
         largeObjects,
         relations,
         sequences: JSON.parse(ask(listSequences)) as Manifest['databases'][number]['sequences'],

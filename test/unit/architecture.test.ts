@@ -13,11 +13,13 @@ const typeScriptRooms: Readonly<Record<string, readonly string[]>> = {
   tools: ['native', 'core'],
   planner: ['catalog', 'core'],
   manifest: ['planner', 'catalog', 'storage', 'core'],
+  resume: ['manifest', 'planner', 'catalog', 'storage', 'native', 'core'],
   engine: ['planner', 'native', 'core'],
   preflight: ['planner', 'catalog', 'core'],
   'restore-kit': ['manifest', 'planner', 'catalog', 'storage', 'core'],
   commands: [
     'preflight',
+    'resume',
     'keeper',
     'restore-kit',
     'engine',

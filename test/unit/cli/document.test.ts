@@ -36,6 +36,7 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   ],
   'preflight restore': ['### dbbackup preflight restore ID --target-db NAME', '### Owners and privileges (backup, restore)', ...shared],
   estimate: ['### dbbackup estimate DB', '### dbbackup backup single DB', ...parts, ...shared],
+  resume: ['### dbbackup resume ID', ...shared],
   verify: ['### dbbackup verify ID', ...shared],
   list: ['### dbbackup list', '### Repository'],
   show: ['### dbbackup show ID', '### Repository'],

@@ -76,6 +76,7 @@ const summary: BackupSummary = {
   isPartial: false,
   problem: null,
   isRunning: false,
+  resumable: null,
 };
 
 test('a list of backups', () => {

@@ -167,7 +167,14 @@ test('list, show and delete print their report', async () => {
           rawBytes: null,
           storedBytes: null,
         } as const),
-        ...{ relationCount: null, consistency: null, isPartial: null, problem: 'manifest.json is not JSON', isRunning: false },
+        ...{
+          relationCount: null,
+          consistency: null,
+          isPartial: null,
+          problem: 'manifest.json is not JSON',
+          isRunning: false,
+          resumable: null,
+        },
       },
     ],
   };

@@ -38,6 +38,7 @@ export const backupReport: BackupReport = {
   fileCount: 45,
   databaseCount: 1,
   snapshots: { earliestAt: '2026-01-02T03:04:05.100Z', latestAt: '2026-01-02T03:04:05.100Z', waveCount: 1 },
+  consistency: 'exact',
   warnings: [],
 };
 
@@ -86,6 +87,7 @@ export const scriptCommands = (scripted: Partial<Commands>): Commands => {
     preflightRestore: unexpected,
     estimate: unexpected,
     backupCluster: unexpected,
+    resume: unexpected,
     restore: unexpected,
     listRestore: unexpected,
     restoreCluster: unexpected,

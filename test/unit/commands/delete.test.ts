@@ -10,7 +10,12 @@ import { createManifest, writeBackup, writeRun } from './support.js';
 test('a finished backup and an unfinished run are deleted, others stay', () =>
   withTemporaryDirectory(async (directory) => {
     for (const id of ['a', 'b']) await writeBackup(directory, createManifest(id, '2026-01-03T00:00:00.000Z'));
-    await writeRun(directory, 'c', { pid: 1, host: 'elsewhere', atMs: 0 });
+    await writeRun(directory, 'c', { pid: process.pid, host: hostname(), atMs: 0, startTicks: '1' });
+    await writeRun(directory, 'd', { pid: 1, host: 'elsewhere', atMs: 0 });
+    await assert.rejects(deleteBackup({ id: 'd', outputDir: directory, isConfirmed: true }), {
+      code: 'locked',
+      message: /process 1 on elsewhere/,
+    });
     assert.deepEqual(await deleteBackup({ id: 'a', outputDir: directory, isConfirmed: true }), {
       id: 'a',
       repository: directory,

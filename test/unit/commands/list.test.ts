@@ -34,6 +34,7 @@ test('finished backups come by time of start, whatever their IDs', () =>
         isPartial: false,
         problem: null,
         isRunning: false,
+        resumable: null,
       },
     });
   }));
@@ -61,8 +62,8 @@ test('unfinished runs tell what they have done, and whether they go on', () =>
     const atMs = Date.now();
     await writeRun(directory, 'alive', { pid: process.pid, host: hostname(), atMs });
     await writeRun(directory, 'dead', { pid: dead.pid ?? 0, host: hostname(), atMs });
-    // The same number was another process's when this run began.
-    await writeRun(directory, 'reused', { pid: process.pid, host: hostname(), atMs: atMs - 3_600_000 });
+    // The same number was another process's.
+    await writeRun(directory, 'reused', { pid: process.pid, host: hostname(), atMs, startTicks: '1' });
     await writeRun(directory, 'remote', { pid: process.pid, host: 'elsewhere', atMs });
     await writeBackup(directory, createManifest('done', '2026-01-03T00:00:00.000Z'));
     const { backups } = await list({ outputDir: directory, isUnfinished: true });
@@ -85,9 +86,9 @@ test('unfinished runs tell what they have done, and whether they go on', () =>
     );
   }));
 
-test('a run whose journal is damaged is listed and taken for dead', () =>
+test('a run whose journal is damaged is listed as such', () =>
   withTemporaryDirectory(async (directory) => {
-    await writeRun(directory, 'run', { pid: process.pid, host: hostname(), atMs: Date.now() });
+    await writeRun(directory, 'run', { pid: process.pid, host: 'elsewhere', atMs: Date.now() });
     await writeFile(join(directory, 'run', 'journal.ndjson'), 'no event\n');
     const { backups } = await list({ outputDir: directory, isUnfinished: true });
     assert.deepEqual([backups[0]?.state, backups[0]?.isRunning], ['damaged', false]);

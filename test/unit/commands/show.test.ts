@@ -15,7 +15,7 @@ test('the manifest as it was written, and where it stands', () =>
   withTemporaryDirectory(async (directory) => {
     const manifest = createManifest('shop-1', '2026-01-03T00:00:00.000Z');
     await writeBackup(directory, manifest);
-    assert.deepEqual(await show({ id: 'shop-1', outputDir: directory }), { manifest, directory: join(directory, 'shop-1') });
+    assert.deepEqual(await show({ id: 'shop-1', outputDir: directory }), { manifest, directory: join(directory, 'shop-1'), splitKeys: [] });
   }));
 
 test('a manifest that is not what was written, an unfinished run, an unknown ID', () =>
@@ -32,7 +32,7 @@ test('a manifest that is not what was written, an unfinished run, an unknown ID'
 test('for people: the facts, and the largest relations', () => {
   const relations = [createRelation(1, 'small', 10), createRelation(2, 'big\u001b[2J', 3 * 1024 ** 2)];
   assert.equal(
-    formatShow({ manifest: createManifest('shop-1', '2026-01-03T00:00:00.000Z', relations), directory: '/b/shop-1' }, style),
+    formatShow({ manifest: createManifest('shop-1', '2026-01-03T00:00:00.000Z', relations), directory: '/b/shop-1', splitKeys: [] }, style),
     `
 shop-1
 
@@ -58,10 +58,10 @@ public.small         10     10 B     5 B      1  binary  whole: smaller than a c
 
 test('a database with many relations, and one with none', () => {
   const many = Array.from({ length: 25 }, (_, index) => createRelation(index + 1, `t${index}`, index));
-  const text = formatShow({ manifest: createManifest('x', '2026-01-03T00:00:00.000Z', many), directory: '/b' }, style);
+  const text = formatShow({ manifest: createManifest('x', '2026-01-03T00:00:00.000Z', many), directory: '/b', splitKeys: [] }, style);
   assert.match(text, /\nand 5 smaller relations; --json lists all\n$/);
   assert.match(
-    formatShow({ manifest: createManifest('x', '2026-01-03T00:00:00.000Z', []), directory: '/b' }, style),
+    formatShow({ manifest: createManifest('x', '2026-01-03T00:00:00.000Z', []), directory: '/b', splitKeys: [] }, style),
     /\nno relations with rows\n$/,
   );
 });
@@ -84,6 +84,6 @@ test('large objects are told with their number and size', () => {
     content: stream(5000, 8 * 1024 ** 2),
     metadata: stream(1234, 2 * 1024 ** 2),
   } as const;
-  const text = formatShow({ manifest: { ...manifest, databases: [{ ...database, largeObjects }] }, directory: '/b' }, style);
+  const text = formatShow({ manifest: { ...manifest, databases: [{ ...database, largeObjects }] }, directory: '/b', splitKeys: [] }, style);
   assert.match(text, /large objects +1,234 +10\.0 MB, 5\.00 MB stored in 0 parts, read by pages/);
 });

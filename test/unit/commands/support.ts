@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Event } from '#src/core/events.js';
 import { createJournal } from '#src/manifest/journal.js';
 import type { Manifest, ManifestRelation } from '#src/manifest/schema.js';
 import { publishManifest } from '#src/manifest/store.js';
+import { identifySelf } from '#src/resume/process-identity.js';
 import { openLocalStorage } from '#src/storage/local-storage.js';
 import { openOrCreateRepository } from '#src/storage/repository.js';
 
@@ -106,14 +108,17 @@ export const writeBackup = async (repository: string, manifest: Manifest): Promi
   await publishManifest(storage, manifest);
 };
 
-/** Puts the journal of an unfinished run into a repository. */
+/** Puts the journal of an unfinished run into a repository, and the lock of the process that writes or wrote it. `startTicks`: as that of the process of this number now. */
 export const writeRun = async (
   repository: string,
   id: string,
-  process: { readonly pid: number; readonly host: string; readonly atMs: number },
+  { startTicks, ...process }: { readonly pid: number; readonly host: string; readonly atMs: number; readonly startTicks?: string },
 ): Promise<void> => {
   const storage = openLocalStorage(repository);
   await openOrCreateRepository(storage);
+  const self = await identifySelf();
+  const owner = { ...self, pid: process.pid, host: process.host, since: new Date(process.atMs).toISOString(), nonce: randomUUID() };
+  await storage.publish(`${id}/lock.json`, JSON.stringify({ ...owner, startTicks: startTicks ?? self.startTicks }));
   const journal = await createJournal(storage, id);
   const events: readonly Event[] = [
     { ...process, type: 'backup.started', id, database: 'shop', repository, toolVersion: '0.1.0' },

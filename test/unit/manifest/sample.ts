@@ -31,6 +31,8 @@ export const toRelation = (oid: number, relationName: string, kind: 'r' | 'p' = 
   toastBytes: 0,
   estimatedRowCount: 1,
   partitionRootOid: null,
+  treeOid: null,
+  definition: '1',
   isRootNeeded: false,
   isUnlogged: false,
   columns: columns.map((column) => ({
@@ -107,6 +109,7 @@ export const toFacts = (
       selection: null,
     },
     codec: 'zstd',
+    consistency: 'exact',
     databases: [
       {
         number: 1,
@@ -132,10 +135,11 @@ export const toFacts = (
         },
         plan,
         snapshot: { number: 1, id: '00000003-0000001B-1', lsn: '0/15D6F88', takenAt: '2026-01-02T03:04:05.100Z' },
+        earlier: [],
         schema: { path: 'schema/0001.dump.zst', sizeBytes: 4, sha256: '5'.repeat(64), pgDumpVersion: '15.18' },
       },
     ],
-    tasks: queueTasks([{ number: 1, plan }]),
+    tasks: queueTasks([{ number: 1, snapshot: { number: 1 }, plan }]),
   };
 };
 

@@ -48,6 +48,8 @@ export const makeRelation = (fields: Partial<Relation> = {}): Relation => {
     toastBytes: 0,
     estimatedRowCount: -1,
     partitionRootOid: null,
+    treeOid: null,
+    definition: '1',
     isRootNeeded: false,
     isUnlogged: false,
     columns: [column('id', builtIn('int4'))],

@@ -36,8 +36,8 @@ describe('queueTasks', () => {
   it('puts the largest task first, whichever database it is of, and numbers on', () => {
     const queue = queueTasks(
       [
-        { number: 3, plan: plan(9, 5, 1) },
-        { number: 7, plan: plan(20, 5) },
+        { number: 3, snapshot: { number: 1 }, plan: plan(9, 5, 1) },
+        { number: 7, snapshot: { number: 2 }, plan: plan(20, 5) },
       ],
       11,
     );
@@ -56,8 +56,8 @@ describe('queueTasks', () => {
   it('leaves the order of a single plan as it is', () => {
     const { tasks } = plan(9, 5, 5, 1);
     assert.deepEqual(
-      queueTasks([{ number: 1, plan: plan(9, 5, 5, 1) }]),
-      tasks.map((task) => ({ ...task, database: 1 })),
+      queueTasks([{ number: 1, snapshot: { number: 1 }, plan: plan(9, 5, 5, 1) }]),
+      tasks.map((task) => ({ ...task, database: 1, snapshot: 1 })),
     );
   });
 });

@@ -110,6 +110,6 @@ describe('layout', () => {
     assert.equal(readAttempt('data/t000001-a12-p003.zst'), 12);
     assert.equal(readAttempt('something'), 1);
     assert.deepEqual((['zstd', 'lz4', 'gzip', 'none'] as const).map(dataExtension), ['.zst', '.lz4', '.gz', '.copy']);
-    assert.equal(schemaPath(1), 'schema/0001.dump.zst');
+    assert.equal(schemaPath(1, 1), 'schema/0001.dump.zst');
   });
 });
