@@ -155,7 +155,7 @@ describe('--resume', () => {
       const { cluster, repository, run } = scene;
       expectFailure(await run(['resume', 'nothing']), { status: 10, code: 'repository_not_found', message: /no repository/ });
       const running = startBackup(scene);
-      const started = await running.waitFor('chunk.started').then(() => running.events[0]);
+      const started = await running.waitFor('chunk.started').then(() => running.events.find((event) => event.type === 'backup.started'));
       const id = started?.type === 'backup.started' ? started.id : '';
       expectFailure(await run(['resume', id]), {
         status: 11,
