@@ -182,6 +182,23 @@ const addRun = (command: Command): Command =>
       ),
     )
     .option('--no-keeper', 'hold the snapshot in this process: it ends with it')
+    .addOption(
+      new Option(
+        '--on-lock-queue <ACTION>',
+        `when another session waits for a lock that the backup holds ${byDefault(defaults.onLockQueue)}`,
+      ).choices(['warn', 'fail', 'yield']),
+    )
+    .addOption(
+      new Option('--timeout <TIME>', `for each database, 0 for none ${byDefault('2h, or three times the estimate')}`).argParser(
+        duration('--timeout'),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--stall-timeout <TIME>',
+        `ask the server about a task that does not get on for so long, 0 for never ${byDefault('2min')}`,
+      ).argParser(duration('--stall-timeout')),
+    )
     .option(
       '--allow-mixed',
       'where the snapshot of a continued run is gone: keep tables that were read whole, read the rest under a new one',
