@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { listKeepers, show, verify } from '#src/index.js';
+import { uniqueDatabaseName } from '../support/database.js';
+import { tableFingerprints } from '../support/fingerprints.js';
+import { expectSuccess, readFailure } from './support/failure.js';
+import { startRun } from './support/running.js';
+import { withScene } from './support/scene.js';
+
+const corpusSql = `
+CREATE TABLE slow AS SELECT i AS id, (SELECT string_agg(md5((i * 40 + j)::text), '') FROM generate_series(1, 30) j) AS v FROM generate_series(1, 12000) i;
+CREATE TABLE parts (id int, v text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (5000); CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (5000) TO (100000);
+INSERT INTO parts SELECT i, md5(i::text) FROM generate_series(0, 9999) i;
+CREATE TABLE counts (id int PRIMARY KEY, n int); INSERT INTO counts SELECT i, 0 FROM generate_series(1, 500) i;`;
+
+/** After the snapshot: rows change, move between partitions, come and go. */
+const writeSql = `UPDATE counts SET n = n + 1; UPDATE slow SET v = v || 'x' WHERE id % 40 = 0; UPDATE parts SET id = id + 5000 WHERE id % 100 = 7 AND id < 90000;
+DELETE FROM parts WHERE id % 500 = 3; INSERT INTO parts SELECT 3 + 500 * i, 'new' FROM generate_series(0, 20) i;`;
+
+/** Numbers from 0 to below 1, the same for a seed. */
+const randomOf = (seed: number) => {
+  let state = seed >>> 0;
+  return (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+};
+
+const kills = Number(process.env['DBBACKUP_TEST_KILLS'] ?? 4);
+const seed = Number(process.env['DBBACKUP_TEST_SEED'] ?? 20261125);
+
+/** A run that was killed before its snapshot was worth keeping cannot be continued exactly. */
+const beginsAnew: ReadonlySet<string> = new Set(['snapshot_lost', 'not_resumable']);
+
+describe('a backup that is killed at any moment', () => {
+  it('is continued to what its snapshot saw, while rows are written, or says that it cannot be', async (context) => {
+    await withScene(corpusSql, async (scene) => {
+      const { cluster, database, repository } = scene;
+      const args = ['backup', 'single', cluster.uri(database), '--output-dir', repository];
+      const options = ['--chunk-size', '1MB', '--jobs', '2', '--compression', 'zstd:9', '--force-level', '--resume'];
+      const random = randomOf(seed);
+      const startedAt = Date.now();
+      expectSuccess(await startRun([...args, ...options]).outcome);
+      const wholeMs = Date.now() - startedAt;
+      const tally = { kills: 0, exact: 0, 'exact-after-resume': 0, refused: 0 };
+
+      while (tally.kills < kills) {
+        const before = await tableFingerprints(cluster, database);
+        let firstId = '';
+        let isWritten = false;
+        let id = '';
+        let isRefused = false;
+        while (id === '') {
+          const run = startRun([...args, ...options]);
+          const written = run
+            .waitFor('snapshot.taken')
+            .then(async () => {
+              if (isWritten) return;
+              isWritten = true;
+              await cluster.psql(database, writeSql);
+            })
+            // It was killed first.
+            .catch(() => undefined);
+          const isKilled = tally.kills < kills && random() < 0.75;
+          const ended = await Promise.race([isKilled ? sleep(random() * wholeMs, 'kill') : run.outcome, run.outcome]);
+          if (ended === 'kill') {
+            process.kill(run.pid, 'SIGKILL');
+            tally.kills += 1;
+          }
+          const outcome = await run.outcome;
+          await written;
+          const started = run.events.find((event) => event.type === 'backup.started');
+          if (firstId === '' && started?.type === 'backup.started') firstId = started.id;
+          if (ended === 'kill') continue;
+          if (outcome.status === 0) {
+            const finished = run.events.find((event) => event.type === 'backup.finished');
+            id = finished?.type === 'backup.finished' ? finished.id : '';
+            continue;
+          }
+          const failure = readFailure(outcome.stderr);
+          assert.ok(beginsAnew.has(failure.code), `${failure.code}: ${failure.message}`);
+          isRefused = true;
+          tally.refused += 1;
+          assert.equal((await scene.run(['delete', firstId, '--yes'])).status, 0);
+        }
+        const { manifest } = await show({ id, outputDir: repository });
+        assert.ok(manifest.consistency === 'exact' || manifest.consistency === 'exact-after-resume', manifest.consistency);
+        tally[manifest.consistency] += 1;
+        assert.deepEqual((await verify({ id, outputDir: repository })).damage, []);
+        const target = uniqueDatabaseName('killed');
+        try {
+          expectSuccess(await scene.run(['restore', 'single', id, '--target-db', cluster.uri(target), '--create', '--check']));
+          const expected = id === firstId && !isRefused ? before : await tableFingerprints(cluster, database);
+          assert.deepEqual(await tableFingerprints(cluster, target), expected);
+        } finally {
+          await cluster.dropDatabase(target);
+        }
+        assert.deepEqual(
+          (await listKeepers()).keepers.filter((keeper) => keeper.id === id),
+          [],
+        );
+        assert.equal((await scene.run(['delete', id, '--yes'])).status, 0);
+      }
+      context.diagnostic(`faults: ${JSON.stringify(tally)}, rows lost: 0, rows doubled: 0`);
+    });
+  });
+});
