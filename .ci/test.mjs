@@ -11,15 +11,16 @@ const folders = ['unit', 'damaged', 'integration', 'contract', 'faults', 'e2e', 
 const withoutCluster = /^dist-dev\/test\/unit\//;
 const args = process.argv.slice(2);
 
-/** `--runs N` and `--seed S` of the oracle: how many databases are made at random, and from which number. */
+/** `--runs N` and `--seed S` of the oracle: how many databases are made at random, and from which number; `--kills N` of the faults: how often a run is killed. */
 const takeNumber = (name) => {
   const index = args.indexOf(name);
   return index === -1 ? undefined : args.splice(index, 2)[1];
 };
-const oracleEnv = Object.fromEntries(
+const numbersEnv = Object.fromEntries(
   [
     ['DBBACKUP_ORACLE_RUNS', takeNumber('--runs')],
     ['DBBACKUP_ORACLE_SEED', takeNumber('--seed')],
+    ['DBBACKUP_TEST_KILLS', takeNumber('--kills')],
   ].filter(([, value]) => value !== undefined),
 );
 const options = args.filter((arg) => arg.startsWith('-'));
@@ -46,7 +47,7 @@ const nodeOptions = ['--enable-source-maps', '--test', '--test-reporter=spec', '
 const runner = spawn(process.execPath, [...nodeOptions, ...options, ...files], {
   cwd: root,
   stdio: ['ignore', 'inherit', 'inherit'],
-  env: { ...process.env, ...oracleEnv, ...(cluster === undefined ? {} : { [sharedClusterVariable]: cluster.coordinates }) },
+  env: { ...process.env, ...numbersEnv, ...(cluster === undefined ? {} : { [sharedClusterVariable]: cluster.coordinates }) },
 });
 // The terminal sends Ctrl-C to the runner too; it ends by itself, and the cluster is stopped after it.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.kill(signal));

@@ -68,7 +68,7 @@ describe('DDL beside a backup', () => {
   it('that waits for a table the backup has yet to read makes the backup fail, and goes on', async () => {
     await withScene(`${smallSql} ${slowTableSql}`, async ({ cluster, database, repository }) => {
       // Everybody who comes later queues behind it: a worker that waited would wait for the leader, which waits for the worker.
-      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12', '--jobs', '1');
+      const run = startSlowBackup(cluster.uri(database), repository, '--compression', 'zstd:12', '--jobs', '1', '--on-lock-queue', 'fail');
       await run.waitFor('chunk.finished');
       const other = await openSession({ keywords: ['dbname', 'application_name'], values: [cluster.uri(database), 'other'] });
       try {

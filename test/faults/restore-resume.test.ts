@@ -5,6 +5,7 @@ import { compareDatabases, formatDifference } from '../../bench/equality.js';
 import type { Cluster } from '../support/cluster.js';
 import { uniqueDatabaseName, withDatabase } from '../support/database.js';
 import { expectSuccess, readFailure } from './support/failure.js';
+import { kills, randomOf, seed } from './support/kills.js';
 import { startRun } from './support/running.js';
 import { type Scene, withScene } from './support/scene.js';
 import { withTransaction } from './support/slow.js';
@@ -44,18 +45,6 @@ const assertEqual = async (cluster: Cluster, source: string, target: string): Pr
   assert.deepEqual((await compareDatabases(cluster, source, target)).map(formatDifference), []);
   assert.equal(await ledgerCount(cluster, target), '0');
 };
-
-/** Numbers from 0 to below 1, the same for a seed. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-};
-
-const kills = Number(process.env['DBBACKUP_TEST_KILLS'] ?? 4);
-const seed = Number(process.env['DBBACKUP_TEST_SEED'] ?? 20261125);
 
 const restoreArguments = (scene: Scene, id: string, target: string): readonly string[] => [
   'restore',
