@@ -1,5 +1,7 @@
 import { DbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
+import { readJournal } from '../manifest/journal.js';
+import { hasBegun } from '../resume/finished-tasks.js';
 import { compareOptions, type RunRecord, readRunRecord } from '../resume/run-record.js';
 import type { Repository } from '../storage/repository.js';
 
@@ -26,14 +28,17 @@ export const findDifference = (record: RunRecord, asked: RunIdentity): string | 
 
 /** The newest unfinished run of what is asked for; null when there is none. One that nobody can read is passed over. Cost: a small file for each unfinished run. */
 export const findNewestRun = async (repository: Repository, asked: RunIdentity): Promise<string | null> => {
-  let newest: { readonly id: string; readonly startedAt: string } | null = null;
+  const found: { readonly id: string; readonly startedAt: string }[] = [];
   for (const { id, isFinished } of await repository.list()) {
     if (isFinished) continue;
     const record = await readRunRecord(repository.storage, id).catch(toNothing);
     if (record === null || findDifference(record, asked) !== null) continue;
-    if (newest === null || record.startedAt > newest.startedAt) newest = { id, startedAt: record.startedAt };
+    found.push({ id, startedAt: record.startedAt });
   }
-  return newest?.id ?? null;
+  found.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  // One that was killed before its first line was on disk has nothing to go on with.
+  for (const { id } of found) if (hasBegun((await readJournal(repository.storage, id))?.events ?? [])) return id;
+  return null;
 };
 
 const toNothing = (error: unknown): null => {

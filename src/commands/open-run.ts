@@ -127,6 +127,7 @@ const takeUp = async (
   const { storage, settings, signal, backupOptions } = request;
   const content = await readJournal(storage, id);
   if (content === null) throw toNotResumable(id, 'it has no journal');
+  if (content.events.length === 0) throw toNotResumable(id, 'it ended before it had read anything');
   const startedAtMs = readStart(id, content.events);
   const finished = foldFinished(content.events);
   const checked = await checkFinished(storage, id, finished, { checksum: settings.checksum, jobs: settings.jobs, signal });

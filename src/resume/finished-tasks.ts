@@ -94,6 +94,9 @@ export const removeLeftovers = async (
 export const findLastTaskId = (events: readonly Event[]): number =>
   events.reduce((highest, event) => ('taskId' in event ? Math.max(highest, event.taskId) : highest), 0);
 
+/** Whether a journal tells that its run began. */
+export const hasBegun = ([first]: readonly Event[]): boolean => first?.type === 'backup.started';
+
 /** When the run began, milliseconds since 1970. Errors: `manifest_damaged` for a journal that does not say. */
 export const readStart = (id: string, events: readonly Event[]): number => {
   const [first] = events;

@@ -32,8 +32,17 @@ describe('a connection that is lost', () => {
     it(`of one worker is made again, under the same snapshot (${title})`, async () => {
       await withScene(slowTableSql, async (scene) => {
         const { cluster, database, repository } = scene;
-        // Chunks that are larger than all memory on the way: the server is in the middle of one.
-        const run = startSlowBackup(cluster.uri(database, login), repository, '--chunk-size', '64MB', '--compression', 'zstd:12');
+        // One chunk, which takes seconds: the server is in the middle of it.
+        const run = startSlowBackup(
+          cluster.uri(database, login),
+          repository,
+          '--chunk-size',
+          '64MB',
+          '--compression',
+          'zstd:1',
+          '--max-rate',
+          '5MB',
+        );
         await run.waitFor((event) => event.type === 'progress' && event.rawBytes > 0);
         await cluster.psql(database, 'DELETE FROM slow');
         await terminate(scene, "query LIKE 'COPY %' AND state = 'active'");

@@ -169,7 +169,7 @@ describe('a disk that fills', { skip: noMountReason }, () => {
     await withScene(smallSql, async ({ cluster, database, base }) => {
       const disk = join(base, 'disk');
       const repository = join(disk, 'repository');
-      const args = ['backup', 'single', cluster.uri(database), '--output-dir', repository, '--quiet'];
+      const args = ['backup', 'single', cluster.uri(database), '--output-dir', repository, '--quiet', '--no-preflight'];
       const wholeBytes = await withSmallDisk(disk, 64 * mebibyte, async () => {
         expectSuccess(await runCli(args));
         return usedBytes(disk);
