@@ -45,9 +45,10 @@ describe('a task from which nothing comes', () => {
           expectSuccess(await run.outcome);
           assert.ok(proxy.faultCount > 0);
           const notices = run.events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+          // The buffers on the way may have taken all the rest.
           assert.match(
             notices.join('\n'),
-            /^public\.slow.*: no progress for 3\.0 s, nothing that its server process sends arrives; its connection is cut$/m,
+            /^public\.slow.*: no progress for 3\.0 s, (nothing that its server process sends arrives|its server process is idle in transaction); its connection is cut$/m,
           );
           assert.ok(run.events.some((event) => event.type === 'chunk.retried' && event.code === 'connection_lost'));
         });
