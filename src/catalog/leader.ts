@@ -49,7 +49,7 @@ export interface Leader {
   takeSnapshot(options?: SnapshotOptions): Promise<HeldSnapshot>;
   /**
    * Goes on with a snapshot that the session holds already, taken by a leader of a process that has ended. Errors: `snapshot_invalid` when the session's transaction
-   * is not the one that took it.
+   * is not the one that took it, `manifest_damaged` when a condition in its catalog is not the server's.
    */
   adoptSnapshot(known: Omit<HeldSnapshot, 'guard'>): Promise<HeldSnapshot>;
   /** Proves that the transaction still stands; `snapshot_invalid` when it does not. */

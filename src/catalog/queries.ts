@@ -3,14 +3,17 @@
  * columns that only some versions have are asked for by version. What is saved and what is not follows pg_dump (`src/bin/pg_dump/pg_dump.c`).
  */
 
+/** OIDs and conditions of configuration tables of extensions. */
+export const configQuery = `SELECT u.oid, pg_catalog.min(coalesce(u.condition, '')) AS condition
+  FROM (SELECT pg_catalog.unnest(e.extconfig) AS oid, pg_catalog.unnest(e.extcondition) AS condition FROM pg_catalog.pg_extension e WHERE e.oid >= 16384) u
+  GROUP BY u.oid`;
+
 /**
  * Two CTEs, `config` and `saved`: the relations of these kinds that are saved. No system schema, nothing temporary, no member of an extension unless
  * the extension registered it as a configuration table (`pg_extension.extconfig`, which may name sequences, too). `oids`: those of `Scope`.
  */
 const savedRelations = (relkinds: string, oids: string | null): string => `WITH RECURSIVE config AS (
-  SELECT u.oid, pg_catalog.min(coalesce(u.condition, '')) AS condition
-  FROM (SELECT pg_catalog.unnest(e.extconfig) AS oid, pg_catalog.unnest(e.extcondition) AS condition FROM pg_catalog.pg_extension e WHERE e.oid >= 16384) u
-  GROUP BY u.oid
+  ${configQuery}
 ), saved AS (
   SELECT c.oid, c.relnamespace, n.nspname, c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS quoted_name, c.relkind, c.relam, c.relfilenode,
     c.reltoastrelid, c.reltuples, c.relispartition, c.relpersistence, config.condition

@@ -7,7 +7,7 @@ import type { Catalog, Relation } from './model.js';
 import { displayName } from './names.js';
 import { prelude } from './prelude.js';
 import { checkPrivileges } from './privileges.js';
-import { changedRelationsQuery, exportQuery, lockHoldersQuery, lockListQuery } from './queries.js';
+import { changedRelationsQuery, configQuery, exportQuery, lockHoldersQuery, lockListQuery } from './queries.js';
 import { type QuerySession, queryRow, toNumber, toText } from './rows.js';
 import { readScope, type Scope, wholeScope } from './scope.js';
 import { readGuard } from './snapshot-guard.js';
@@ -48,6 +48,7 @@ export const createLocalLeader = (session: QuerySession): Leader => {
       if (held !== null) throw new DbbackupError('internal', 'the leader holds a snapshot already');
       if ((await readStart()) !== known.transactionStart)
         throw new DbbackupError('snapshot_invalid', 'the transaction that holds the snapshot has ended');
+      await checkConditions(session, known.catalog);
       held = { ...known, guard: await readGuard(session, known.catalog.server.systemIdentifier !== '') };
       return held;
     },
@@ -62,6 +63,15 @@ export const createLocalLeader = (session: QuerySession): Leader => {
       await session.query('ROLLBACK');
     },
   };
+};
+
+/** A condition is SQL, and a catalog that was kept in a file may be anybody's: it must be what the server says. */
+const checkConditions = async (session: QuerySession, { relations }: Catalog): Promise<void> => {
+  const told = new Map((await session.query(configQuery)).rows.map((row) => [toNumber(row, 0), toText(row, 1)]));
+  const changed = relations.find(({ oid, condition }) => condition !== null && condition !== told.get(oid));
+  if (changed === undefined) return;
+  const object = displayName(changed);
+  throw new DbbackupError('manifest_damaged', `the condition that was recorded for ${object} is not the server's`, { details: { object } });
 };
 
 /** Stays the same within a transaction and for no longer. */
