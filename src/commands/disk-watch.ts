@@ -62,8 +62,10 @@ export class DiskWatch {
   /** An error of a full disk with how much was missing; others as they are. */
   explain(error: DbbackupError): DbbackupError {
     if (error.code !== 'disk_full') return error;
-    const missingBytes = estimateMissingBytes(this.#parts.readUse());
-    const missing = missingBytes === null ? '' : `, about ${formatBytes(missingBytes)} more would be needed`;
+    const use = this.#parts.readUse();
+    // The disk is full: where no file shows how well the rows compress, their size is told rather than nothing. While there is room, that would end runs that fit.
+    const missingBytes = estimateMissingBytes(use) ?? Math.max(0, use.estimatedRawBytes - use.rawBytes);
+    const missing = use.rawBytes === 0 ? '' : `, about ${formatBytes(missingBytes)} more would be needed`;
     return new DbbackupError('disk_full', `${error.message}${missing}`, { cause: error, details: error.details });
   }
 }

@@ -46,8 +46,8 @@ export interface DiskUse {
   readonly estimatedRawBytes: number;
 }
 
-/** About how many more bytes the run would have stored, judging by what it has stored so far, and as if nothing were compressed before its first file is complete; null where it has hardly begun. */
+/** About how many more bytes the run would have stored, judging by what it has stored so far; null before its first file is complete. */
 export const estimateMissingBytes = ({ rawBytes, storedBytes, estimatedRawBytes }: DiskUse): number | null => {
-  if (rawBytes === 0) return null;
-  return Math.ceil(Math.max(0, estimatedRawBytes - rawBytes) * (storedBytes === 0 ? 1 : storedBytes / rawBytes));
+  if (rawBytes === 0 || storedBytes === 0) return null;
+  return Math.ceil(Math.max(0, estimatedRawBytes - rawBytes) * (storedBytes / rawBytes));
 };
