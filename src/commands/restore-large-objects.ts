@@ -131,15 +131,17 @@ const toSegments = async (options: RestoreLargeObjectsOptions, step: LargeObject
         format: largeObjectFormats[stream],
         ...range,
         ...statements,
-        beginSql: [...switches, ...withNote(statements.beginSql, noteSql)],
+        // First in the transaction that the first statement begins.
+        beginSql: [
+          ...switches,
+          ...statements.beginSql.slice(0, 1),
+          ...(noteSql === null ? [] : [noteSql]),
+          ...statements.beginSql.slice(1),
+        ],
       };
     }),
   );
 };
-
-/** The first statement begins the transaction. */
-const withNote = ([begin, ...others]: readonly string[], noteSql: string | null): readonly string[] =>
-  noteSql === null || begin === undefined ? [...(begin === undefined ? [] : [begin]), ...others] : [`${begin}; ${noteSql}`, ...others];
 
 /** What the statements themselves raise, by the SQLSTATE they raise it with. */
 const raised = { [oidTakenState]: 'target_not_empty', [roleMissingState]: 'role_missing' } as const;

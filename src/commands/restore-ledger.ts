@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toLiteral } from '../catalog/names.js';
 import { DbbackupError } from '../core/errors.js';
+import { toStableText } from '../core/stable-text.js';
 import type { Session } from '../native/session.js';
 import type { Present } from './restore-scope.js';
 
@@ -48,7 +50,12 @@ export const triggerPrefix = 'trigger ';
 /** A database may be set to begin its transactions as read-only. */
 const allowWrites = (session: Session) => session.query('SET default_transaction_read_only TO off');
 
-const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+/** For a session whose `client_encoding` is UTF8, and of ASCII text for any other. */
+const quote = (text: string): string => toLiteral(text, 'UTF8');
+
+/** JSON in ASCII: what was typed need not be of the database's encoding. */
+const toAsciiJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 class TableLedger implements RestoreLedger {
   readonly #session: Session;
@@ -101,7 +108,7 @@ export const beginLedger = async (session: Session, run: LedgerRun): Promise<Res
   if (allowed.rows[0]?.[0] !== 't') return noLedger;
   await allowWrites(session);
   const { relationOids, schemaOids, isEmpty } = run.present;
-  const text = JSON.stringify({ ...run, present: { isEmpty, relationOids: [...relationOids], schemaOids: [...schemaOids] } });
+  const text = toAsciiJson({ ...run, present: { isEmpty, relationOids: [...relationOids], schemaOids: [...schemaOids] } });
   await session.query(
     [
       'BEGIN',
@@ -185,7 +192,7 @@ const listDifferences = (known: LedgerRun, wanted: LedgerRun): readonly string[]
   if (known.database !== wanted.database) return ['of another database of the backup'];
   const names = [...new Set([...Object.keys(known.options), ...Object.keys(wanted.options)])];
   return names
-    .filter((name) => JSON.stringify(known.options[name]) !== JSON.stringify(wanted.options[name]))
+    .filter((name) => toStableText(known.options[name]) !== toStableText(wanted.options[name]))
     .map((name) => `${name} was ${JSON.stringify(known.options[name] ?? null)}, not ${JSON.stringify(wanted.options[name] ?? null)}`);
 };
 

@@ -47,6 +47,7 @@ export const toDecisions = (options: RestoreOptions, selection: Selection): Ledg
   selection,
   'no-owner': options.isOwnerDropped === true,
   'no-privileges': options.arePrivilegesDropped === true,
+  'no-tablespaces': options.areTablespacesLeftOut === true,
   role: options.connection.role ?? null,
   append: options.isAppending === true,
   'disable-triggers': options.areTriggersDisabled === true,

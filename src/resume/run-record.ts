@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DbbackupError } from '../core/errors.js';
+import { toStableText } from '../core/stable-text.js';
 import { backupNames, nameInBackup } from '../storage/layout.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -51,15 +52,5 @@ export const readRunRecord = async (storage: Storage, id: string): Promise<RunRe
 /** What differs between the run that is to be continued and what was asked for, for people: `format (auto, now text)`. Empty when nothing does. */
 export const compareOptions = (before: RunOptions, now: RunOptions): readonly string[] =>
   [...new Set([...Object.keys(before), ...Object.keys(now)])]
-    .filter((key) => toStable(before[key]) !== toStable(now[key]))
-    .map((key) => `${key} (${toStable(before[key])}, now ${toStable(now[key])})`);
-
-/** Equal values give equal text, whatever the order of their keys. */
-const toStable = (value: unknown): string => {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'none';
-  if (Array.isArray(value)) return `[${value.map(toStable).join(',')}]`;
-  return `{${Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => `${JSON.stringify(key)}:${toStable(item)}`)
-    .join(',')}}`;
-};
+    .filter((key) => toStableText(before[key]) !== toStableText(now[key]))
+    .map((key) => `${key} (${toStableText(before[key])}, now ${toStableText(now[key])})`);
