@@ -19,19 +19,19 @@ import {
 import { checkConnectionUri } from '../core/connection-uri.js';
 import { DbbackupError } from '../core/errors.js';
 import { readToolVersion } from '../core/version.js';
+import type {
+  BackupFlags,
+  ClusterBackupFlags,
+  ClusterRestoreFlags,
+  ConnectionFlags,
+  OutputFlags,
+  ResourceFlags,
+  RestoreFlags,
+  ResumeFlags,
+} from './flags.js';
 import { rootHelpTail } from './help.js';
 import { toUsageError } from './option-values.js';
-import {
-  addCommands,
-  type BackupFlags,
-  type ClusterBackupFlags,
-  type ClusterRestoreFlags,
-  type ConnectionFlags,
-  type OutputFlags,
-  type ResourceFlags,
-  type RestoreFlags,
-  type ResumeFlags,
-} from './program.js';
+import { addCommands } from './program.js';
 import { type OwnershipFlags, toOwnership, toSelectionOption } from './selection-options.js';
 
 /** How the outcome is told. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable, Transform, Writable } from 'node:stream';
@@ -9,7 +9,7 @@ import { CompressStream, DecompressStream } from 'zstd-napi';
 import { throwIfCancelled } from '../core/abort.js';
 import { DbbackupError } from '../core/errors.js';
 import type { ManifestArchive } from '../manifest/schema.js';
-import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
+import { publishFromStreams } from '../storage/durable-files.js';
 import { globalsPath, nameInBackup, schemaPath, temporarySuffix } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { toStorageError } from '../storage/storage-error.js';
@@ -94,19 +94,9 @@ const publishStream = async (
       done(null, chunk);
     },
   });
-  const temporaryPath = `${path}${temporarySuffix}`;
   try {
-    await pipeline([source, filter, meter, createWriteStream(temporaryPath, newFile)], signal === undefined ? {} : { signal });
-    const file = await open(temporaryPath);
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await moveWithoutOverwriting(temporaryPath, path);
-    await syncDirectory(dirname(path));
+    await publishFromStreams(path, [source, filter, meter], signal);
   } catch (error) {
-    await rm(temporaryPath, { force: true });
     throwIfCancelled(signal);
     throw toStorageError(error, 'write', path);
   }

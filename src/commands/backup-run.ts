@@ -1,18 +1,15 @@
 import { hostname } from 'node:os';
 import { readLockQueue } from '../catalog/activity.js';
 import { type HeldSnapshot, withSnapshots } from '../catalog/leader.js';
-import { displayText } from '../catalog/names.js';
 import type { QuerySession } from '../catalog/rows.js';
 import { createEmit, type Emit, systemClock } from '../core/context.js';
 import { DbbackupError, toDbbackupError } from '../core/errors.js';
-import type { Event } from '../core/events.js';
-import { formatDuration, formatPlural } from '../core/units.js';
 import { readToolVersion } from '../core/version.js';
 import { runTasks, toTasks } from '../engine/executor.js';
 import { type Amount, noAmount, withProgress } from '../engine/progress.js';
 import { type DatabaseFacts, ManifestBuilder } from '../manifest/builder.js';
-import { type Journal, readJournal, reopenJournal } from '../manifest/journal.js';
-import { describeSplitKey, listSplitKeys } from '../manifest/mixed.js';
+import type { Journal } from '../manifest/journal.js';
+import { describeMixing } from '../manifest/mixed.js';
 import type { Manifest, ManifestArchive, ManifestOptions } from '../manifest/schema.js';
 import { publishManifest } from '../manifest/store.js';
 import type { CopyOutTask, Engine } from '../native/engine.js';
@@ -21,8 +18,8 @@ import { largestFirst } from '../planner/order.js';
 import type { PlannedTask } from '../planner/plan.js';
 import { type QueuedTask, queueTasks } from '../planner/queue.js';
 import { writeRestoreKit } from '../restore-kit/restore-kit.js';
+import { removeUnused } from '../resume/finished-tasks.js';
 import { hasRows, listTasksOf, toFacts } from '../resume/history.js';
-import { freeReserve } from '../resume/reserve.js';
 import { backupNames, dataExtension, dataStem, nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import type { Tool } from '../tools/tool.js';
@@ -30,6 +27,7 @@ import { DatabaseBackup, type RunParts } from './backup-database.js';
 import type { GlobalsBackup } from './backup-globals.js';
 import type { BackupSource } from './backup-source.js';
 import { DiskWatch } from './disk-watch.js';
+import { isContinuable, noteFailure } from './failed-run.js';
 import { LockCourtesy } from './lock-courtesy.js';
 import { nameLeader } from './name-database.js';
 import { type ResumedRun, sumRawBytes } from './open-run.js';
@@ -107,7 +105,7 @@ export class BackupRun {
   }
 
   async run(): Promise<BackupReport> {
-    const { id, storage, journal, context } = this.#parts;
+    const { id, storage, journal, options, context } = this.#parts;
     this.#recordStart();
     this.#warn(this.#parts.warnings ?? []);
     let manifest: Manifest;
@@ -116,12 +114,13 @@ export class BackupRun {
       // A journal that could not be written must not have a manifest beside it.
       await this.#journalled;
       await writeRestoreKit(storage, manifest);
-      await this.#dropUnused(manifest);
-      this.#warnOfMixing(manifest);
+      if (this.#parts.resumed !== null) await removeUnused(storage, manifest);
+      // Never in silence.
+      this.#warn(describeMixing(manifest));
       await this.#journalled;
       await publishManifest(storage, manifest);
     } catch (cause) {
-      await this.#fail(cause);
+      await noteFailure({ id, storage, journal, options, record: this.#record, areKeepersLeft: this.#areKeepersLeft }, cause);
       throw cause;
     }
     await journal.close();
@@ -168,29 +167,6 @@ export class BackupRun {
     const kept = { keptTaskCount: checked.sound.size, keptRawBytes: sumRawBytes(checked.sound.values()) };
     this.#record({ type: 'backup.resumed', ...run, attempt, ...kept, newSnapshotCount });
     this.#warn(checked.damage);
-  }
-
-  /** Never in silence: what is of which snapshot, and what may not fit together. */
-  #warnOfMixing({ kind, consistency, databases }: Manifest): void {
-    if (consistency !== 'mixed') return;
-    for (const database of databases.filter(({ snapshots }) => snapshots.length > 1)) {
-      const last = database.snapshots.at(-1);
-      const older = database.relations.filter((relation) => relation.kind !== 'p' && relation.snapshot !== last?.number).length;
-      const prefix = kind === 'cluster' ? `${displayText(database.name)}: ` : '';
-      this.#warn([
-        `${prefix}the backup is mixed: ${formatPlural(older, 'relation')} of an earlier snapshot, all others of that of ${last?.takenAt ?? ''}`,
-        ...listSplitKeys(database).map((key) => `${prefix}${describeSplitKey(key)}: rows may lack their referents`),
-      ]);
-    }
-  }
-
-  /** Of a run that was continued: data files of rows that were read again, and definitions of snapshots before the last. */
-  async #dropUnused({ files, databases, globals }: Manifest): Promise<void> {
-    const { id, storage, resumed } = this.#parts;
-    if (resumed === null) return;
-    await storage.removeAllBut(nameInBackup(id, backupNames.dataFolder), new Set(files.map(({ path }) => nameInBackup(id, path))));
-    const archives = new Set([...databases.map(({ schema }) => schema.path), ...(globals === null ? [] : [globals.path])]);
-    await storage.removeAllBut(nameInBackup(id, backupNames.schemaFolder), new Set([...archives].map((path) => nameInBackup(id, path))));
   }
 
   async #save(): Promise<Manifest> {
@@ -502,52 +478,7 @@ export class BackupRun {
       return create(task);
     };
   }
-
-  /**
-   * Notes the failure in the journal. The failure is what the caller learns; a journal that cannot be written either is attached nowhere: the disk's error is the first.
-   * Where the disk is full, the reserve makes room for it, after what was cut off of the journal's last line.
-   */
-  async #fail(cause: unknown): Promise<void> {
-    const { id, storage, journal, options } = this.#parts;
-    const { code, message, hint } = toDbbackupError(cause);
-    if (this.#areKeepersLeft && options.hasKeeper !== false) this.#record({ type: 'notice', message: tellKeeper(id, options) });
-    const isFull = code === 'disk_full';
-    if (isFull) await freeReserve(storage, id).catch(() => undefined);
-    const failed = this.#record({ type: 'run.failed', code, message, ...(hint === undefined ? {} : { hint }) });
-    try {
-      await journal.close();
-    } catch {
-      if (isFull) await appendAnew(storage, id, failed).catch(() => undefined);
-    }
-  }
 }
-
-/** To a journal whose last write failed. */
-const appendAnew = async (storage: LocalStorage, id: string, event: Event): Promise<void> => {
-  const content = await readJournal(storage, id);
-  if (content === null) return;
-  const journal = await reopenJournal(storage, id, content);
-  await journal.append(event);
-  await journal.close();
-};
-
-const tellKeeper = (id: string, { keeperTtlMs }: BackupOptions): string =>
-  `the snapshot is kept for ${formatDuration(keeperTtlMs ?? defaults.keeperTtlMs)}: dbbackup resume ${id} goes on exactly there, dbbackup keeper stop ${id} gives it up`;
-
-/** Failures after which another attempt may come further, under the same snapshot. Not where others wait for its locks: they would go on waiting. */
-const continuableCodes: ReadonlySet<string> = new Set([
-  'cancelled',
-  'connection_lost',
-  'connection_failed',
-  'authentication_failed',
-  'recovery_conflict',
-  'server_error',
-  'disk_full',
-  'io_error',
-  'not_writable',
-  'timeout',
-]);
-const isContinuable = (code: string): boolean => continuableCodes.has(code);
 
 const pickAdopted = (resumed: ResumedRun | null, sources: readonly BackupSource[]): ReadonlyMap<number, AdoptedSnapshot> => {
   const numbers = new Set(sources.map(({ number }) => number));

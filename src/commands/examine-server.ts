@@ -6,7 +6,7 @@ import { judgeMemory, judgeOpenFiles } from '../preflight/machine-findings.js';
 import { examinePooler } from '../preflight/pooler.js';
 import { readServerFacts, type ServerFacts } from '../preflight/server-facts.js';
 import { judgeConnections, judgeOldSnapshots, judgeStandby, judgeTransactions, judgeWraparound } from '../preflight/server-findings.js';
-import type { BackupOptions } from './options.js';
+import type { BackupOptions, ConnectionOptions } from './options.js';
 import { toSameServer, withSession } from './sessions.js';
 import { toJobs } from './settings.js';
 
@@ -19,6 +19,17 @@ export interface ServerExamination {
   readonly findings: readonly Finding[];
 }
 
+/** Whether a pooler stands between this session and the server. Cost: through one, a second connection to the same database. */
+export const examineOwnPooler = (connection: ConnectionOptions, session: Session, { backendPid }: ServerFacts): Promise<Finding> => {
+  const overrides = { ...toSameServer(session), dbname: session.info().database };
+  return examinePooler(session, {
+    toldPid: session.info().backendPid,
+    firstPid: backendPid,
+    withSecondSession: (use) =>
+      withSession(connection, { applicationName: 'dbbackup preflight', signal: AbortSignal.timeout(secondSessionMs), overrides }, use),
+  });
+};
+
 /** What the server and this machine tell without looking at any table. Cost: two round trips and some files of /proc; through a pooler a second connection. */
 export const examineServer = async (
   options: Pick<BackupOptions, 'connection' | 'jobs' | 'memoryLimitBytes'>,
@@ -27,16 +38,7 @@ export const examineServer = async (
 ): Promise<ServerExamination> => {
   const [facts, machine] = await Promise.all([readServerFacts(session), readMachineFacts(outputPath)]);
   const jobs = toJobs(options.jobs);
-  const pooler = await examinePooler(session, {
-    toldPid: session.info().backendPid,
-    firstPid: facts.backendPid,
-    withSecondSession: (use) =>
-      withSession(
-        options.connection,
-        { applicationName: 'dbbackup preflight', signal: AbortSignal.timeout(secondSessionMs), overrides: toSameServer(session) },
-        use,
-      ),
-  });
+  const pooler = await examineOwnPooler(options.connection, session, facts);
   const findings = [
     pooler,
     judgeConnections(facts, jobs),

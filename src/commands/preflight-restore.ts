@@ -1,7 +1,6 @@
 import { prelude } from '../catalog/prelude.js';
 import { toText } from '../catalog/rows.js';
 import { systemClock } from '../core/context.js';
-import { DbbackupError } from '../core/errors.js';
 import { type Finding, fail, ok, toOverallStatus } from '../core/findings.js';
 import type { Manifest, ManifestDatabase } from '../manifest/schema.js';
 import { checkFilesPresent, listArchives, readManifest } from '../manifest/store.js';
@@ -9,7 +8,6 @@ import { databaseOf } from '../native/connection-info.js';
 import { processHost } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { readFreeBytes } from '../preflight/machine-facts.js';
-import { examinePooler } from '../preflight/pooler.js';
 import {
   judgeExtensions,
   judgeLocale,
@@ -25,12 +23,13 @@ import { openLocalStorage } from '../storage/local-storage.js';
 import { openRepository } from '../storage/repository.js';
 import { findTools, toMajor } from '../tools/find-tools.js';
 import { toFailedFinding } from './examine-database.js';
+import { examineOwnPooler } from './examine-server.js';
 import type { PreflightRestoreOptions, RunContext } from './options.js';
 import { describeConnection, type PreflightReport } from './preflight.js';
 import { checkArchives, chooseDatabase, chooseRestoreTools, toTotals } from './restore-parts.js';
-import { toSameServer, withSession } from './sessions.js';
+import { withSession } from './sessions.js';
 import { toJobs } from './settings.js';
-import { findUserObject } from './target.js';
+import { findUserObject, withMaintenance } from './target.js';
 
 /**
  * Looks whether a restore with these options would succeed. Nothing is created or changed: with `isCreating` and `isCleaning` the target's server is asked through
@@ -66,20 +65,15 @@ export const preflightRestore = async (options: PreflightRestoreOptions, { signa
   return { status: toOverallStatus(findings), findings, estimates: [], elapsedMs: Math.round(systemClock.monotonicMs() - startedMs) };
 };
 
-const withServer = async (
+/** A database that is yet to be made is looked for through another one. */
+const withServer = (
   { connection }: PreflightRestoreOptions,
   isMade: boolean,
   signal: AbortSignal | undefined,
   use: (session: Session) => Promise<void>,
 ): Promise<void> => {
   const settings = { applicationName: 'dbbackup preflight', signal };
-  if (!isMade) return withSession(connection, settings, use);
-  try {
-    await withSession(connection, { ...settings, overrides: { dbname: 'postgres' } }, use);
-  } catch (error) {
-    if (!(error instanceof DbbackupError && error.code === 'database_not_found')) throw error;
-    await withSession(connection, { ...settings, overrides: { dbname: 'template1' } }, use);
-  }
+  return isMade ? withMaintenance(connection, settings, use) : withSession(connection, settings, use);
 };
 
 const examineTarget = async (
@@ -93,20 +87,7 @@ const examineTarget = async (
   for (const sql of prelude('UTF8')) await session.query(sql);
   const facts = await readServerFacts(session);
   const jobs = toJobs(undefined);
-  const pooler = await examinePooler(session, {
-    toldPid: session.info().backendPid,
-    firstPid: facts.backendPid,
-    withSecondSession: (use) =>
-      withSession(
-        options.connection,
-        {
-          applicationName: 'dbbackup preflight',
-          signal: AbortSignal.timeout(3000),
-          overrides: { ...toSameServer(session), dbname: session.info().database },
-        },
-        use,
-      ),
-  });
+  const pooler = await examineOwnPooler(options.connection, session, facts);
   const { isOwnerDropped, arePrivilegesDropped, selection } = manifest.options;
   const areRolesLeftOut =
     (options.isOwnerDropped === true || isOwnerDropped) && (options.arePrivilegesDropped === true || arePrivilegesDropped);

@@ -13,13 +13,11 @@ import type { Session } from '../native/session.js';
 import { planRestore, type RestorePlan, type RestoreTask, type SegmentRef } from '../planner/restore-plan.js';
 import { Spread } from '../planner/spread.js';
 import type { LargeObjectStep } from '../restore-kit/large-objects.js';
-import { presentEntriesQuery } from '../restore-kit/present-entries-sql.js';
 import { ownSearchPathSql, Quoting, toCopyFrom, toRefreshStatement, toSequenceStatements } from '../restore-kit/sql.js';
 import { nameInBackup } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
-import { type ArchiveEntry, groupPostData, type PostDataGroups, splitEntries } from '../tools/archive-list.js';
-import { findPending, type PendingEntries } from '../tools/pending-entries.js';
-import { type RestoreArchiveOptions, restoreComments, restoreEntries, restorePostData, restorePreData } from '../tools/restore-archive.js';
+import { groupPostData, type PostDataGroups } from '../tools/archive-list.js';
+import { type RestoreArchiveOptions, restoreComments, restoreEntries, restorePreData } from '../tools/restore-archive.js';
 import { analyze } from './analyze.js';
 import { checkComparable, checkRestored } from './check-restored.js';
 import { toConnectionSpec } from './connect.js';
@@ -36,6 +34,7 @@ import type { ConnectionOptions, RestoreOptions } from './options.js';
 import { refreshViews } from './refresh-views.js';
 import { restoreLargeObjects } from './restore-large-objects.js';
 import { definitionsPart, type RestoreLedger, segmentPart, triggerPrefix } from './restore-ledger.js';
+import { findPendingEntries, restoreLastSection } from './restore-post-data.js';
 import type { RestoreScope } from './restore-scope.js';
 import { partSplitKeys, restoreSplitKeys } from './restore-split-keys.js';
 import { refuseMentions, renameSchemas, type SchemaMap } from './schema-map.js';
@@ -117,7 +116,7 @@ export class DatabaseRestore {
     const isLoaded = ({ relation, segment }: SegmentRef): boolean =>
       ledger.isDone(segmentPart(database.relations[relation]?.oid ?? 0, segment));
     const plan = planRestore(database.relations, { jobs, isLoaded });
-    const { pending, comments } = await this.#findPending();
+    const { pending, comments } = await findPendingEntries(this.#parts);
     // Rows of other partitions may still come through the root when a partition's own are there.
     const early = plan.largeRelations.filter(({ relation }) => this.#rootOf(database.relations[relation]) === null);
     const { rest: entries, keys } = partSplitKeys(database, pending);
@@ -141,7 +140,7 @@ export class DatabaseRestore {
     await this.#restoreLargeObjects('large objects', ['write', 'set'], relationBytes);
     if (sections.includes('post-data'))
       await this.#phase('post-data', async () => {
-        await this.#restorePostData(groups.rest);
+        await restoreLastSection(this.#parts, groups.rest, (messages) => this.#warn(messages));
         this.#warn(await restoreSplitKeys(archive, keys, scratch));
         this.#warn(await restoreComments(archive, { entries: comments, listPath: join(scratch, 'comments.list') }));
       });
@@ -151,54 +150,6 @@ export class DatabaseRestore {
     if (Object.keys(schemaMap).length > 0) await this.#phase('rename', () => renameSchemas(session, schemaMap));
     if (ledger.dropSql !== null && !this.#parts.isLedgerKept) await session.query(ledger.dropSql);
     return { warnings: this.#warnings, checkedRelationCount };
-  }
-
-  /** What of the archive's last section is still to be restored: all of it, but for what an earlier run has done. */
-  async #findPending(): Promise<PendingEntries> {
-    const { scope, session, isResuming } = this.#parts;
-    if (!isResuming) return { pending: scope.entries, comments: [] };
-    const { rows } = await session.query(presentEntriesQuery);
-    return findPending(scope.entries, new Set(rows.map(([text]) => text ?? '')));
-  }
-
-  /**
-   * Partitions are attached to parents of the target between their indexes and all else. Foreign keys come last where indexes are attached: a key to a table with partitions of partitions takes
-   * locks in another order than attaching does, and pg_restore's connections would run into a deadlock.
-   */
-  async #restorePostData(entries: readonly ArchiveEntry[]): Promise<void> {
-    const { archive, scope, jobs, scratch } = this.#parts;
-    const restore = async (rest: readonly ArchiveEntry[]): Promise<void> =>
-      this.#warn(await restorePostData(archive, { rest, jobs, listPath: join(scratch, 'rest.list') }));
-    let rest: readonly ArchiveEntry[] = entries.filter((entry) => !scope.lateEntries.includes(entry));
-    if (scope.lateEntries.length > 0) {
-      const { chosen, others } = splitEntries(rest, indexTypes);
-      await restore(chosen);
-      this.#warn(await restorePreData(archive, await this.#findUnattached(), join(scratch, 'attach.list')));
-      rest = others;
-    }
-    if (!rest.some(({ type }) => type === 'INDEX ATTACH')) return restore(rest);
-    const { chosen: keys, others } = splitEntries(rest, foreignKeyTypes);
-    const { chosen: attaching, others: first } = splitEntries(others, attachTypes);
-    await restore(first);
-    // One by one: of two that run at the same time neither sees that with the other the parent's index is complete, and it would stay invalid.
-    this.#warn(await restorePostData(archive, { rest: attaching, jobs: 1, listPath: join(scratch, 'rest.list') }));
-    await restore(keys);
-  }
-
-  /** An earlier run may have attached some. */
-  async #findUnattached(): Promise<readonly ArchiveEntry[]> {
-    const { scope, database, session, isResuming } = this.#parts;
-    if (!isResuming) return scope.lateEntries;
-    const oids = new Map(scope.entries.map(({ dumpId, oid }) => [dumpId, oid]));
-    const names = new Map([...database.relations, ...database.otherRelations].map((relation) => [relation.oid, relation]));
-    const isAttached = async ({ dependencies }: ArchiveEntry): Promise<boolean> => {
-      const relation = names.get(dependencies.map((id) => oids.get(id)).find((oid) => oid !== undefined) ?? 0);
-      const sql = `SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relispartition`;
-      return relation !== undefined && (await session.query(sql, [relation.schema, relation.name])).rows.length > 0;
-    };
-    const unattached: ArchiveEntry[] = [];
-    for (const entry of scope.lateEntries) if (!(await isAttached(entry))) unattached.push(entry);
-    return unattached;
   }
 
   /** Some steps; `relationBytes` of the database were loaded before. */
@@ -480,10 +431,6 @@ const outsideRoots = (
     return parent === undefined ? [] : [[parent.oid, { ...relation, ...parent, kind: 'p' as const, segments: [] }] as const];
   });
 };
-
-const indexTypes: ReadonlySet<string> = new Set(['INDEX', 'CONSTRAINT', 'INDEX ATTACH']);
-const attachTypes: ReadonlySet<string> = new Set(['INDEX ATTACH']);
-const foreignKeyTypes: ReadonlySet<string> = new Set(['FK CONSTRAINT']);
 
 /** As in toLoadingConnection. */
 const writingSettings = ['SET synchronous_commit TO off', 'SET default_transaction_read_only TO off'];

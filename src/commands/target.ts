@@ -5,7 +5,7 @@ import { databaseOf } from '../native/connection-info.js';
 import type { Session } from '../native/session.js';
 import { checkDroppable } from './droppable.js';
 import type { ConnectionOptions, RestoreOptions } from './options.js';
-import { withSession } from './sessions.js';
+import { type SessionSettings, withSession } from './sessions.js';
 
 /** Databases every server has: one must be connected to while another is created. */
 const maintenanceDatabases = ['postgres', 'template1'] as const;
@@ -26,7 +26,7 @@ export const prepareTarget = async (
   }
   if (!isCleaning && options.isCreating !== true) return;
   const name = databaseOf(options.connection.database);
-  await withMaintenance(options.connection, signal, async (session) => {
+  await withMaintenance(options.connection, { applicationName: 'dbbackup', signal }, async (session) => {
     const exists = (await session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [name])).rows.length > 0;
     // Whether there is anything to go on with is found out in it.
     if (exists && options.isResuming === true) return;
@@ -61,7 +61,7 @@ const replaceDatabase = async (session: Session, connection: ConnectionOptions, 
 
 /** Leaves one of the two databases, under the name. Not to be cancelled: whatever came of the attempt to drop the old one, it takes a moment. */
 const settleNames = (connection: ConnectionOptions, name: string, newName: string): Promise<void> =>
-  withMaintenance(connection, undefined, async (session) => {
+  withMaintenance(connection, { applicationName: 'dbbackup' }, async (session) => {
     const { rows } = await session.query('SELECT datname FROM pg_catalog.pg_database WHERE datname = ANY (ARRAY[$1, $2])', [name, newName]);
     const found = rows.map(([datname]) => datname);
     if (!found.includes(newName)) return;
@@ -73,13 +73,14 @@ const settleNames = (connection: ConnectionOptions, name: string, newName: strin
     );
   });
 
-const withMaintenance = async (
+/** Runs `use` with a session in a database that every server has. */
+export const withMaintenance = async (
   connection: ConnectionOptions,
-  signal: AbortSignal | undefined,
+  settings: Pick<SessionSettings, 'applicationName' | 'signal'>,
   use: (session: Session) => Promise<void>,
 ): Promise<void> => {
   const [first, second] = maintenanceDatabases;
-  const open = (dbname: string) => withSession(connection, { applicationName: 'dbbackup', signal, overrides: { dbname } }, use);
+  const open = (dbname: string) => withSession(connection, { ...settings, overrides: { dbname } }, use);
   try {
     await open(first);
   } catch (error) {

@@ -1,4 +1,6 @@
-import type { ManifestDatabase, ManifestRelation } from './schema.js';
+import { displayText } from '../catalog/names.js';
+import { formatPlural } from '../core/units.js';
+import type { Manifest, ManifestDatabase, ManifestRelation } from './schema.js';
 
 /** A foreign key between relations that were read under different snapshots: nothing promises that its rows have referents. */
 export interface SplitKey {
@@ -23,3 +25,19 @@ export const describeSplitKey = ({ relation, referent }: SplitKey): string =>
   `${nameWithSnapshot(relation)} refers to ${nameWithSnapshot(referent)}`;
 
 const nameWithSnapshot = ({ schema, name, snapshot }: ManifestRelation): string => `${schema}.${name} (snapshot ${snapshot})`;
+
+/** What is of which snapshot, and what may not fit together: for people. Empty unless the backup is `mixed`. */
+export const describeMixing = ({ kind, consistency, databases }: Manifest): readonly string[] => {
+  if (consistency !== 'mixed') return [];
+  return databases
+    .filter(({ snapshots }) => snapshots.length > 1)
+    .flatMap((database) => {
+      const last = database.snapshots.at(-1);
+      const older = database.relations.filter((relation) => relation.kind !== 'p' && relation.snapshot !== last?.number).length;
+      const prefix = kind === 'cluster' ? `${displayText(database.name)}: ` : '';
+      return [
+        `${prefix}the backup is mixed: ${formatPlural(older, 'relation')} of an earlier snapshot, all others of that of ${last?.takenAt ?? ''}`,
+        ...listSplitKeys(database).map((key) => `${prefix}${describeSplitKey(key)}: rows may lack their referents`),
+      ];
+    });
+};

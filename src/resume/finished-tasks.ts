@@ -1,6 +1,7 @@
 import { DbbackupError } from '../core/errors.js';
 import type { Event } from '../core/events.js';
 import type { ChecksumName } from '../core/results.js';
+import type { Manifest } from '../manifest/schema.js';
 import { hashFile } from '../native/hash-file.js';
 import { backupNames, nameInBackup, readAttempt } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
@@ -88,6 +89,13 @@ export const removeLeftovers = async (
   await storage.removeTree(nameInBackup(id, backupNames.restoreFolder));
   await storage.remove(nameInBackup(id, backupNames.restoreScript));
   await storage.remove(nameInBackup(id, backupNames.manifestChecksum));
+};
+
+/** Removes what a run that was continued has not put into its manifest: data files of rows that were read again, and definitions of snapshots before the last. */
+export const removeUnused = async (storage: LocalStorage, { id, files, databases, globals }: Manifest): Promise<void> => {
+  await storage.removeAllBut(nameInBackup(id, backupNames.dataFolder), new Set(files.map(({ path }) => nameInBackup(id, path))));
+  const archives = new Set([...databases.map(({ schema }) => schema.path), ...(globals === null ? [] : [globals.path])]);
+  await storage.removeAllBut(nameInBackup(id, backupNames.schemaFolder), new Set([...archives].map((path) => nameInBackup(id, path))));
 };
 
 /** The highest number of a task that the journal names, finished or not. */

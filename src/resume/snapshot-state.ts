@@ -1,13 +1,11 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CompressStream, DecompressStream } from 'zstd-napi';
 import { DbbackupError } from '../core/errors.js';
-import { moveWithoutOverwriting, syncDirectory } from '../storage/durable-files.js';
-import { backupNames, nameInBackup, snapshotStatePath, temporarySuffix } from '../storage/layout.js';
+import { publishFromStreams } from '../storage/durable-files.js';
+import { backupNames, nameInBackup, snapshotStatePath } from '../storage/layout.js';
 import type { LocalStorage } from '../storage/storage.js';
 import { toStorageError } from '../storage/storage-error.js';
 import { parseState, type SnapshotState, toLines } from './state-lines.js';
@@ -16,21 +14,12 @@ import { parseState, type SnapshotState, toLines } from './state-lines.js';
 export const storeSnapshotState = async (storage: LocalStorage, id: string, number: number, state: SnapshotState): Promise<void> => {
   await storage.createFolder(nameInBackup(id, backupNames.resumeFolder));
   const path = await storage.localPath(nameInBackup(id, snapshotStatePath(number, state.snapshot.number)));
-  const temporaryPath = `${path}${temporarySuffix}`;
   try {
-    await rm(temporaryPath, { force: true });
-    const target = createWriteStream(temporaryPath, { flags: 'wx', mode: 0o600 });
-    await pipeline([Readable.from(toBatches(toLines(state))), new CompressStream({ compressionLevel: 1, checksumFlag: true }), target]);
-    const file = await open(temporaryPath);
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await moveWithoutOverwriting(temporaryPath, path);
-    await syncDirectory(dirname(path));
+    await publishFromStreams(path, [
+      Readable.from(toBatches(toLines(state))),
+      new CompressStream({ compressionLevel: 1, checksumFlag: true }),
+    ]);
   } catch (error) {
-    await rm(temporaryPath, { force: true });
     throw toStorageError(error, 'write', path);
   }
 };

@@ -1,9 +1,14 @@
 /** File operations that are durable when they return, and never overwrite. Errors are DbbackupErrors that name the path. */
-import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { constants, createWriteStream } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { DbbackupError } from '../core/errors.js';
+import { temporarySuffix } from './layout.js';
 import { errnoName, toStorageError } from './storage-error.js';
+
+/** One of `pipeline`'s: a readable stream first, then streams that change what passes. */
+export type StreamPart = NodeJS.ReadableStream | NodeJS.ReadWriteStream;
 
 export const directoryMode = 0o700;
 /** Never through a link, never over anything. */
@@ -48,6 +53,31 @@ export const moveWithoutOverwriting = async (from: string, to: string): Promise<
     return;
   }
   await unlink(from);
+};
+
+/**
+ * Publishes what the streams make, the last of which is read: under a temporary name, synced, then under its own, which must be free. Nothing stays behind after an error.
+ * Errors: the streams' own, and those of the file system.
+ */
+export const publishFromStreams = async (path: string, streams: readonly StreamPart[], signal?: AbortSignal): Promise<void> => {
+  const temporaryPath = `${path}${temporarySuffix}`;
+  try {
+    // What a run that was killed has left there.
+    await rm(temporaryPath, { force: true });
+    const target = createWriteStream(temporaryPath, { flags: 'wx', mode: 0o600 });
+    await pipeline([...streams, target], signal === undefined ? {} : { signal });
+    const file = await open(temporaryPath);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await moveWithoutOverwriting(temporaryPath, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(temporaryPath, { force: true });
+    throw error;
+  }
 };
 
 /** The first bytes of a file; fewer only when the file ends. */

@@ -80,7 +80,9 @@ export const toCluster = (coordinates: ClusterCoordinates, stop: Cluster['stop']
     env,
     psql,
     createDatabase: async (name, options = '') => {
-      await psql('postgres', `CREATE DATABASE ${quoteIdentifier(name)} ${options}`);
+      // template1 cannot be copied while another test looks into it, as a backup of all databases does.
+      const template = /\bTEMPLATE\b/.test(options) ? '' : 'TEMPLATE template0';
+      await psql('postgres', `CREATE DATABASE ${quoteIdentifier(name)} ${template} ${options}`);
     },
     dropDatabase: async (name) => {
       await psql('postgres', `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
