@@ -7,6 +7,7 @@ import { systemClock } from '../core/context.js';
 import { DbbackupError } from '../core/errors.js';
 import { sumEstimates } from '../core/estimates.js';
 import { type Finding, type FindingStatus, fail, ok, toOverallStatus, warn } from '../core/findings.js';
+import { formatPlural } from '../core/units.js';
 import { processHost } from '../native/host.js';
 import type { Session } from '../native/session.js';
 import { formatEstimate, judgeDisk } from '../preflight/disk-findings.js';
@@ -156,7 +157,7 @@ export const describeConnection = (session: Session): Finding => {
 const describeSize = ({ rawBytes, storedBytes, compression, relations }: EstimateReport): Finding =>
   ok(
     'size',
-    `about ${formatEstimate(rawBytes)} raw, ${formatEstimate(storedBytes)} stored with ${compression}, in ${relations.length} relations`,
+    `about ${formatEstimate(rawBytes)} raw, ${formatEstimate(storedBytes)} stored with ${compression}, in ${formatPlural(relations.length, 'relation')}`,
   );
 
 /** Whether a client tool of the server's version is there. */

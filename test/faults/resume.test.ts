@@ -154,7 +154,8 @@ describe('--resume', () => {
     await withScene(resumeSql, async (scene) => {
       const { cluster, repository, run } = scene;
       expectFailure(await run(['resume', 'nothing']), { status: 10, code: 'repository_not_found', message: /no repository/ });
-      const running = startBackup(scene);
+      // It must not come to its end meanwhile.
+      const running = startBackup(scene, '--max-rate', '2MB');
       const started = await running.waitFor('chunk.started').then(() => running.events.find((event) => event.type === 'backup.started'));
       const id = started?.type === 'backup.started' ? started.id : '';
       expectFailure(await run(['resume', id]), {
